@@ -1,0 +1,1 @@
+//! The lockstep command: a thin shell over the libraries.

@@ -1,0 +1,54 @@
+//! A compiled program, ready to run again and again.
+
+use crate::{Buffer, Result};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A compiled program. One run at a time; compile several for several runs at once.
+pub trait Executable: Send {
+    /// Starts a run on the program's buffers: inputs, then outputs, then taps, in the program's order. Checks `cancel`
+    /// between steps where it can.
+    ///
+    /// # Errors
+    /// [`Error::Program`](crate::Error::Program) for buffers that do not fit, [`Error::Value`](crate::Error::Value) for
+    /// values an op cannot take, [`Error::Cancelled`](crate::Error::Cancelled), or what the driver says.
+    fn submit(&mut self, io: &[Buffer], cancel: &Cancel) -> Result<()>;
+
+    /// Waits until the run is done and its outputs can be read. Faults of asynchronous devices surface here.
+    ///
+    /// # Errors
+    /// What went wrong during the run.
+    fn wait(&mut self) -> Result<()>;
+}
+
+/// A flag that stops a run between two steps. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// A flag that is not set.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks every run that was given this flag to stop.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was asked.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// An error naming `node` if it was asked.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](crate::Error::Cancelled).
+    pub fn check(&self, node: &str) -> Result<()> {
+        if self.is_cancelled() {
+            return Err(crate::Error::Cancelled { node: node.to_owned() });
+        }
+        Ok(())
+    }
+}

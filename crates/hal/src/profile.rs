@@ -1,0 +1,45 @@
+//! A device's numerics, written down: what every bound of the conformance suite is computed from.
+
+use lockstep_graph::DType;
+
+/// What arithmetic does beyond the largest finite value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overflow {
+    /// Gives an infinity, as IEEE 754 says.
+    Infinity,
+    /// Stays at the largest finite value.
+    Saturate,
+}
+
+/// How a device computes. Declared by the backend, printed in every report; to widen one is a reviewed change, and its
+/// `version` counts such changes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NumericsProfile {
+    /// Grows with every change of the declaration.
+    pub version: u32,
+    /// The dtype that sums are carried in, by storage dtype.
+    pub accumulate: Vec<(DType, DType)>,
+    /// Whether products of f32 may be rounded to TF32 or HF32 first.
+    pub reduced_f32_products: bool,
+    /// Whether subnormal results may become zero.
+    pub flushes_subnormals: bool,
+    /// What overflow gives.
+    pub overflow: Overflow,
+    /// The largest error of `exp`, in units in the last place of the accumulate dtype.
+    pub exp_ulp: f64,
+    /// The largest error of `erf`, likewise.
+    pub erf_ulp: f64,
+    /// The largest error of `tanh`, likewise.
+    pub tanh_ulp: f64,
+    /// Whether the same run gives the same bits every time.
+    pub deterministic: bool,
+    /// Whether a sequence's bits do not depend on what else is in its batch.
+    pub batch_invariant: bool,
+}
+
+impl NumericsProfile {
+    /// The dtype that sums of `storage` are carried in, if the device computes on it.
+    pub fn accumulate_of(&self, storage: DType) -> Option<DType> {
+        self.accumulate.iter().find(|(dtype, _)| *dtype == storage).map(|(_, accumulate)| *accumulate)
+    }
+}

@@ -1,0 +1,193 @@
+//! A graph made ready for a device, and its programs for given extents.
+
+use crate::sequences::Tokens;
+use crate::{
+    DerivedInput, Error, Fallback, MaskInput, Packing, PackingOutcome, PlanOptions, Result, assemble::assemble,
+    fold::fold, fuse::fuse, legalize::legalize, pack::pack, query::support_of,
+};
+use lockstep_hal::graph::{Graph, HostTensor, Symbol, SymbolValues, TensorType, ValueId};
+use lockstep_hal::{Device, Program, Provenance, Support};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// One node of a plan, for whoever wants to see it.
+#[derive(Clone, Debug)]
+pub struct NodePlan {
+    /// The node's name.
+    pub name: String,
+    /// Its op.
+    pub op: String,
+    /// Its inputs' types.
+    pub inputs: Vec<String>,
+    /// The device's answer.
+    pub support: Support,
+    /// Where the node came from.
+    pub provenance: Provenance,
+}
+
+/// A graph as one device will run it, for any extents.
+#[derive(Debug)]
+pub struct Prepared {
+    device: Arc<dyn Device>,
+    source: Graph,
+    graph: Graph,
+    provenance: BTreeMap<String, Provenance>,
+    fallback: Fallback,
+    mask: Option<MaskInput>,
+    derived: Vec<DerivedInput>,
+    packing: PackingOutcome,
+}
+
+/// A program and what its buffers mean.
+#[derive(Clone, Debug)]
+pub struct BoundProgram {
+    /// The program.
+    pub program: Arc<Program>,
+    /// The names of its inputs: the caller's and the derived ones.
+    pub inputs: Vec<String>,
+    /// The names and types of its outputs.
+    pub outputs: Vec<(String, TensorType)>,
+    /// The names and types of its taps.
+    pub taps: Vec<(String, TensorType)>,
+}
+
+impl Prepared {
+    /// Fuses, packs, legalizes and folds a graph for a device.
+    ///
+    /// # Errors
+    /// [`lockstep_hal::Error::Unsupported`] lists every node that the device refuses; [`Error::CannotPack`] if packing
+    /// was required.
+    pub fn new(graph: &Graph, device: Arc<dyn Device>, options: PlanOptions) -> Result<Self> {
+        let source = graph.pruned()?;
+        let fused = if options.fuse { fuse(&source, Some(device.as_ref()))? } else { source.clone() };
+        // What the mask is does not depend on the device: rows without a token are refused everywhere.
+        let mask = MaskInput::find(&fuse(&source, None)?).ok().map(|(_, mask)| mask);
+        let (packed, derived, packing) = packed(&fused, device.as_ref(), options.packing)?;
+        let legal = legalize(&packed, device.as_ref(), options.fallback, BTreeMap::new())?;
+        let graph = fold(&legal.graph, &device)?;
+        tracing::debug!(device = %device.info().id, nodes = graph.nodes().len(), ?packing, "prepared");
+        Ok(Self {
+            device,
+            source,
+            graph,
+            provenance: legal.provenance,
+            fallback: options.fallback,
+            mask,
+            derived,
+            packing,
+        })
+    }
+
+    /// What a device says of every node of a graph after fusion; never fails for what it refuses.
+    ///
+    /// # Errors
+    /// Those of a graph that is not well formed.
+    pub fn survey(graph: &Graph, device: &dyn Device) -> Result<Vec<NodePlan>> {
+        let fused = fuse(&graph.pruned()?, Some(device))?;
+        Ok(node_plans(&fused, device, &BTreeMap::new()))
+    }
+
+    /// The nodes of the plan.
+    pub fn nodes(&self) -> Vec<NodePlan> {
+        node_plans(&self.graph, self.device.as_ref(), &self.provenance)
+    }
+
+    /// The graph that was given, without what nothing reads.
+    pub fn source(&self) -> &Graph {
+        &self.source
+    }
+
+    /// The graph as the device runs it.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Arc<dyn Device> {
+        &self.device
+    }
+
+    /// Whether sequences are packed, and if not, why.
+    pub fn packing(&self) -> &PackingOutcome {
+        &self.packing
+    }
+
+    /// The values of symbols and of derived inputs that these inputs imply. Input types are the caller's to check first.
+    ///
+    /// # Errors
+    /// [`Error::Mask`] for a mask without a token in some row.
+    pub fn derive(
+        &self,
+        symbols: &mut SymbolValues,
+        inputs: &BTreeMap<&str, &HostTensor>,
+    ) -> Result<Vec<(String, HostTensor)>> {
+        let Some(mask) = &self.mask else { return Ok(Vec::new()) };
+        let Some(tensor) = inputs.get(mask.name.as_str()) else { return Ok(Vec::new()) };
+        let tokens = Tokens::read(&mask.name, tensor)?;
+        if self.derived.is_empty() {
+            return Ok(Vec::new());
+        }
+        symbols.insert(Symbol::new("tokens"), tokens.count());
+        (self.derived.iter())
+            .map(|input| Ok((input.name.clone(), tokens.derive(&mask.name, input.kind)?)))
+            .collect()
+    }
+
+    /// The program for these extents that gives `outputs` and `taps`, by name.
+    ///
+    /// # Errors
+    /// Shape errors at these extents; an output or checkpoint the graph does not have; nodes the device refuses.
+    pub fn bind(&self, symbols: &SymbolValues, outputs: &[&str], taps: &[&str]) -> Result<BoundProgram> {
+        let selected = self.graph.select(outputs, taps)?.bound(symbols)?;
+        let legal = legalize(&selected, self.device.as_ref(), self.fallback, self.provenance.clone())?;
+        let program = assemble(&legal.graph, self.device.as_ref(), &legal.provenance)?;
+        let typed = |list: &[(String, ValueId)]| {
+            list.iter().map(|(name, id)| (name.clone(), legal.graph.value(*id).ty.clone())).collect()
+        };
+        let inputs = program.io()[..program.input_count()].iter();
+        Ok(BoundProgram {
+            inputs: inputs.map(|&id| program.operand(id).name.clone()).collect(),
+            outputs: typed(legal.graph.outputs()),
+            taps: typed(legal.graph.checkpoints()),
+            program: Arc::new(program),
+        })
+    }
+}
+
+fn packed(
+    graph: &Graph,
+    device: &dyn Device,
+    packing: Packing,
+) -> Result<(Graph, Vec<DerivedInput>, PackingOutcome)> {
+    let padded = |reason: String| (graph.clone(), Vec::new(), PackingOutcome::Padded(reason));
+    let refused = |reason: String| match packing {
+        Packing::Required => Err(Error::CannotPack { reason }),
+        _ => Ok(padded(reason)),
+    };
+    match packing {
+        Packing::Off => return Ok(padded("packing is off".into())),
+        Packing::Auto if !device.info().prefers_packing => {
+            return Ok(padded(format!("{} does not prefer it", device.info().id)));
+        }
+        _ => {}
+    }
+    match MaskInput::find(graph) {
+        Err(reason) => refused(reason),
+        Ok((id, mask)) => match pack(graph, id, &mask)? {
+            Ok(packed) => Ok((packed.graph, packed.derived, PackingOutcome::Packed)),
+            Err(reason) => refused(reason),
+        },
+    }
+}
+
+fn node_plans(graph: &Graph, device: &dyn Device, provenance: &BTreeMap<String, Provenance>) -> Vec<NodePlan> {
+    (graph.nodes().iter())
+        .map(|node| NodePlan {
+            name: node.name.clone(),
+            op: node.op.name().to_owned(),
+            inputs: node.inputs.iter().map(|&id| graph.value(id).ty.to_string()).collect(),
+            support: support_of(device, graph, node),
+            provenance: provenance.get(&node.name).cloned().unwrap_or(Provenance::Native),
+        })
+        .collect()
+}

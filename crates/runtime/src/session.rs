@@ -1,0 +1,300 @@
+//! One graph on one device, run from any number of threads.
+//!
+//! A session prepares the graph once, then keeps a compiled program per set of extents, outputs and taps. Programs that
+//! are not running wait in a small least-recently-used store; two runs at once take two programs. Weights are shared by
+//! all of them, through the device.
+
+use crate::{Error, Result, inputs::bind_inputs};
+use lockstep_plan::hal::graph::{Graph, HostTensor, SymbolValues, TensorType};
+use lockstep_plan::hal::tensor::{AlignedBytes, Bytes};
+use lockstep_plan::hal::{Buffer, Cancel, Device, Executable, Usage};
+use lockstep_plan::{BoundProgram, Fallback, Packing, PlanOptions, Prepared};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Bytes of arenas and buffers that programs at rest may hold, unless [`SessionBuilder::cache_bytes`] says otherwise.
+const CACHE_BYTES: usize = 64 << 20;
+
+/// Builds a [`Session`].
+#[derive(Debug)]
+pub struct SessionBuilder {
+    graph: Graph,
+    device: Option<Arc<dyn Device>>,
+    options: PlanOptions,
+    cache_bytes: usize,
+}
+
+impl SessionBuilder {
+    /// The device to run on. Required.
+    pub fn device(mut self, device: Arc<dyn Device>) -> Self {
+        self.device = Some(device);
+        self
+    }
+
+    /// Whether sequences are packed; by default where the device prefers it.
+    pub fn packing(mut self, packing: Packing) -> Self {
+        self.options.packing = packing;
+        self
+    }
+
+    /// What happens to nodes the device refuses; by default an error that lists them.
+    pub fn fallback(mut self, fallback: Fallback) -> Self {
+        self.options.fallback = fallback;
+        self
+    }
+
+    /// Whether nodes are fused; on by default. Off, every node of the graph runs on its own.
+    pub fn fuse(mut self, fuse: bool) -> Self {
+        self.options.fuse = fuse;
+        self
+    }
+
+    /// How many bytes programs at rest may hold (64 MiB by default); one is always kept.
+    pub fn cache_bytes(mut self, bytes: usize) -> Self {
+        self.cache_bytes = bytes;
+        self
+    }
+
+    /// Prepares the graph for the device.
+    ///
+    /// # Errors
+    /// [`Error::NoDevice`]; otherwise those of [`Prepared::new`].
+    pub fn build(self) -> Result<Session> {
+        let device = self.device.ok_or(Error::NoDevice)?;
+        let prepared = Prepared::new(&self.graph, device, self.options)?;
+        Ok(Session { prepared, cache_bytes: self.cache_bytes, idle: Mutex::new(Vec::new()) })
+    }
+}
+
+/// What one run should give, and when it should stop.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions<'a> {
+    outputs: Option<Vec<&'a str>>,
+    taps: Vec<&'a str>,
+    cancel: Cancel,
+}
+
+impl<'a> RunOptions<'a> {
+    /// Every output, no taps.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Only these outputs; what only others need is not computed.
+    pub fn outputs(mut self, names: &[&'a str]) -> Self {
+        self.outputs = Some(names.to_vec());
+        self
+    }
+
+    /// These checkpoints too. The run's bits stay the same.
+    pub fn taps(mut self, names: &[&'a str]) -> Self {
+        self.taps = names.to_vec();
+        self
+    }
+
+    /// A flag that stops the run between two steps.
+    pub fn cancel(mut self, cancel: &Cancel) -> Self {
+        self.cancel = cancel.clone();
+        self
+    }
+}
+
+/// What a run gave.
+#[derive(Clone, Debug)]
+pub struct RunResult {
+    outputs: Vec<(String, HostTensor)>,
+    taps: Vec<(String, HostTensor)>,
+}
+
+impl RunResult {
+    /// The output of that name.
+    ///
+    /// # Errors
+    /// [`Error::NoOutput`] lists what there is.
+    pub fn output(&self, name: &str) -> Result<&HostTensor> {
+        find(&self.outputs, name)
+    }
+
+    /// The tapped checkpoint of that name.
+    ///
+    /// # Errors
+    /// [`Error::NoOutput`] lists what there is.
+    pub fn tap(&self, name: &str) -> Result<&HostTensor> {
+        find(&self.taps, name)
+    }
+
+    /// The outputs, in the graph's order or the order asked for.
+    pub fn outputs(&self) -> &[(String, HostTensor)] {
+        &self.outputs
+    }
+
+    /// The tapped checkpoints, in the order asked for.
+    pub fn taps(&self) -> &[(String, HostTensor)] {
+        &self.taps
+    }
+}
+
+fn find<'a>(all: &'a [(String, HostTensor)], name: &str) -> Result<&'a HostTensor> {
+    all.iter().find(|(given, _)| given == name).map(|(_, tensor)| tensor).ok_or_else(|| Error::NoOutput {
+        name: name.to_owned(),
+        given: all.iter().map(|(given, _)| given.clone()).collect(),
+    })
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Key {
+    symbols: SymbolValues,
+    outputs: Vec<String>,
+    taps: Vec<String>,
+}
+
+/// A compiled program with its buffers.
+struct Compiled {
+    key: Key,
+    bound: BoundProgram,
+    executable: Box<dyn Executable>,
+    io: Vec<Buffer>,
+    bytes: usize,
+}
+
+impl fmt::Debug for Compiled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compiled").field("key", &self.key).field("bytes", &self.bytes).finish_non_exhaustive()
+    }
+}
+
+/// One graph, ready on one device.
+#[derive(Debug)]
+pub struct Session {
+    prepared: Prepared,
+    cache_bytes: usize,
+    /// Programs at rest, the least recently used first.
+    idle: Mutex<Vec<Compiled>>,
+}
+
+impl Session {
+    /// Starts building a session for a graph.
+    pub fn builder(graph: Graph) -> SessionBuilder {
+        SessionBuilder { graph, device: None, options: PlanOptions::default(), cache_bytes: CACHE_BYTES }
+    }
+
+    /// The plan behind it.
+    pub fn prepared(&self) -> &Prepared {
+        &self.prepared
+    }
+
+    /// Runs the graph and gives every output.
+    ///
+    /// # Errors
+    /// As [`Session::run_with`].
+    pub fn run(&self, inputs: &[(&str, &HostTensor)]) -> Result<RunResult> {
+        self.run_with(inputs, &RunOptions::new())
+    }
+
+    /// Runs the graph. May be called from several threads at once.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for inputs that do not fit; an unknown output or checkpoint; [`Error::Device`] for values an op
+    /// cannot take (an id outside its table), a cancelled run ([`Error::is_cancelled`]), or a fault of the device.
+    pub fn run_with(&self, inputs: &[(&str, &HostTensor)], options: &RunOptions<'_>) -> Result<RunResult> {
+        let _span = tracing::debug_span!("run", device = %self.prepared.device().info().id).entered();
+        let mut given = BTreeMap::new();
+        for (name, tensor) in inputs {
+            if given.insert(*name, *tensor).is_some() {
+                return Err(Error::Input { input: (*name).to_owned(), reason: "was given twice".into() });
+            }
+        }
+        let mut symbols = bind_inputs(self.prepared.source(), &given)?;
+        let derived = self.prepared.derive(&mut symbols, &given)?;
+        given.extend(derived.iter().map(|(name, tensor)| (name.as_str(), tensor)));
+
+        let mut compiled = self.take(self.key(symbols, options))?;
+        let ran = self.execute(&mut compiled, &given, &options.cancel);
+        // A failed run leaves the program as good as before: every run writes all that it reads.
+        self.give_back(compiled);
+        ran
+    }
+
+    fn key(&self, symbols: SymbolValues, options: &RunOptions<'_>) -> Key {
+        let outputs = match &options.outputs {
+            Some(names) => names.iter().map(|name| (*name).to_owned()).collect(),
+            None => self.prepared.graph().outputs().iter().map(|(name, _)| name.clone()).collect(),
+        };
+        Key { symbols, outputs, taps: options.taps.iter().map(|name| (*name).to_owned()).collect() }
+    }
+
+    fn take(&self, key: Key) -> Result<Compiled> {
+        {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(at) = idle.iter().position(|compiled| compiled.key == key) {
+                return Ok(idle.remove(at));
+            }
+        }
+        self.compile(key)
+    }
+
+    fn compile(&self, key: Key) -> Result<Compiled> {
+        let _span = tracing::debug_span!("compile", symbols = ?key.symbols).entered();
+        let outputs: Vec<&str> = key.outputs.iter().map(String::as_str).collect();
+        let taps: Vec<&str> = key.taps.iter().map(String::as_str).collect();
+        let bound = self.prepared.bind(&key.symbols, &outputs, &taps)?;
+        let device = self.prepared.device();
+        let executable = device.clone().compile(bound.program.clone())?;
+        let mut bytes = bound.program.arena_bytes();
+        let mut io = Vec::new();
+        for (slot, &id) in bound.program.io().iter().enumerate() {
+            let usage = if slot < bound.program.input_count() { Usage::Input } else { Usage::Output };
+            let size = bound.program.operand(id).bytes();
+            io.push(device.alloc(size, usage)?);
+            bytes += size;
+        }
+        Ok(Compiled { key, bound, executable, io, bytes })
+    }
+
+    fn give_back(&self, compiled: Compiled) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.push(compiled);
+        while idle.len() > 1 && idle.iter().map(|compiled| compiled.bytes).sum::<usize>() > self.cache_bytes {
+            idle.remove(0);
+        }
+    }
+
+    fn execute(
+        &self,
+        compiled: &mut Compiled,
+        inputs: &BTreeMap<&str, &HostTensor>,
+        cancel: &Cancel,
+    ) -> Result<RunResult> {
+        let device = self.prepared.device();
+        for (slot, name) in compiled.bound.inputs.iter().enumerate() {
+            let tensor = inputs.get(name.as_str()).ok_or_else(|| Error::Input {
+                input: name.clone(),
+                reason: "the plan reads it, and nothing gives it".into(),
+            })?;
+            device.write(&compiled.io[slot], 0, tensor.bytes())?;
+        }
+        compiled.executable.submit(&compiled.io, cancel)?;
+        compiled.executable.wait()?;
+        let (_, results) = compiled.io.split_at(compiled.bound.inputs.len());
+        let (outputs, taps) = results.split_at(compiled.bound.outputs.len());
+        Ok(RunResult {
+            outputs: read_all(device.as_ref(), &compiled.bound.outputs, outputs)?,
+            taps: read_all(device.as_ref(), &compiled.bound.taps, taps)?,
+        })
+    }
+}
+
+fn read_all(
+    device: &dyn Device,
+    wanted: &[(String, TensorType)],
+    buffers: &[Buffer],
+) -> Result<Vec<(String, HostTensor)>> {
+    let read = |(name, ty): &(String, TensorType), buffer: &Buffer| {
+        let mut bytes = AlignedBytes::zeroed(buffer.bytes());
+        device.read(buffer, 0, bytes.as_mut_slice())?;
+        let shape = ty.fixed_shape().unwrap_or_default();
+        Ok((name.clone(), HostTensor::from_bytes(ty.dtype, &shape, Bytes::owned(bytes))?))
+    };
+    wanted.iter().zip(buffers).map(|(wanted, buffer)| read(wanted, buffer)).collect()
+}
