@@ -229,7 +229,9 @@ fn slice(x: &TensorType, axis: usize, start: usize, step: usize, length: &Dim) -
     require(step > 0, || "the step must be at least 1".into())?;
     let extent = &x.shape[axis];
     if let (Some(extent), Some(length)) = (extent.as_const(), length.as_const()) {
-        let end = length.checked_sub(1).map_or(Some(start), |last| last.checked_mul(step)?.checked_add(start + 1));
+        let end = length
+            .checked_sub(1)
+            .map_or(Some(start), |last| last.checked_mul(step)?.checked_add(start)?.checked_add(1));
         require(end.is_some_and(|end| end <= extent), || {
             format!("{length} positions from {start} do not lie in an axis of {extent}")
         })?;
@@ -242,7 +244,7 @@ fn slice(x: &TensorType, axis: usize, start: usize, step: usize, length: &Dim) -
 fn concat(inputs: &[&TensorType], axis: usize) -> Rule<TensorType> {
     let first = *inputs.first().ok_or("takes at least one input")?;
     has_axis(first, axis)?;
-    let mut total = 0;
+    let mut total: usize = 0;
     for input in inputs {
         same_dtype(first, input)?;
         require(
@@ -251,7 +253,7 @@ fn concat(inputs: &[&TensorType], axis: usize) -> Rule<TensorType> {
             || format!("inputs must be alike but for axis {axis}"),
         )?;
         let extent = input.shape[axis].as_const().ok_or("the joined axis must have known extents")?;
-        total += extent;
+        total = total.checked_add(extent).ok_or("the joined axis is too long")?;
     }
     let mut shape = first.shape.clone();
     shape[axis] = Dim::from(total);

@@ -7,6 +7,7 @@
 
 mod bind;
 mod build;
+mod cost;
 mod custom;
 mod decompose;
 mod dot;
@@ -18,6 +19,7 @@ mod op;
 mod rewrite;
 
 pub use build::GraphBuilder;
+pub use cost::Cost;
 pub use custom::{Custom, CustomOp};
 pub use decompose::decompose;
 pub use error::{Error, Result};

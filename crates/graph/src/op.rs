@@ -32,8 +32,8 @@ impl UnaryOp {
 
 /// An elementwise function of two operands of one dtype, broadcast as NumPy does.
 ///
-/// `Max` and `Min` give NaN where either operand is NaN. Integers wrap; an integer divided by zero is an error.
-/// `And` and `Or` take truth values only.
+/// `Max` and `Min` give NaN where either operand is NaN. Integers wrap; an integer divided by zero, or raised to a
+/// negative power, is an error. `And` and `Or` take truth values only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub enum BinaryOp {
@@ -76,7 +76,8 @@ impl CompareOp {
     };
 }
 
-/// How [`Op::Reduce`] combines elements. Of no elements: `Sum` 0, `Mean` NaN, `Max` -inf, `Min` inf.
+/// How [`Op::Reduce`] combines elements. Of no elements: `Sum` 0, `Mean` NaN, `Max` -inf, `Min` inf (of integers the
+/// dtype's smallest and largest).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub enum ReduceOp {
@@ -169,8 +170,8 @@ pub enum Op {
     Compare(CompareOp),
     /// `condition ? a : b`, elementwise, broadcast; inputs bool, a, b.
     Select,
-    /// To another dtype: floats round to nearest even, float to integer truncates and saturates (NaN gives 0), to bool
-    /// is `!= 0`.
+    /// To another dtype: floats round to nearest even, float to integer truncates and saturates (NaN gives 0), i64 to
+    /// a narrower integer keeps the low bits, to bool is `!= 0`.
     Cast {
         /// The dtype of the output.
         to: DType,

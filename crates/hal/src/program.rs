@@ -150,6 +150,11 @@ impl Program {
         self.parts.input_count
     }
 
+    /// What every arena offset is a multiple of.
+    pub fn alignment(&self) -> usize {
+        self.parts.alignment
+    }
+
     /// The arena's size in bytes.
     pub fn arena_bytes(&self) -> usize {
         self.parts.arena_bytes

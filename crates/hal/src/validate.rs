@@ -25,6 +25,7 @@ fn last_reads(parts: &ProgramParts) -> Vec<Option<usize>> {
 pub(crate) fn validate(parts: &ProgramParts) -> Result<()> {
     check_operands(parts)?;
     check_io(parts)?;
+    check_steps(parts)?;
     let last = last_reads(parts);
     // Operands whose memory holds something, in order of writing.
     let mut written: Vec<bool> = (parts.operands.iter().enumerate())
@@ -36,9 +37,6 @@ pub(crate) fn validate(parts: &ProgramParts) -> Result<()> {
         .collect();
     for (at, step) in parts.steps.iter().enumerate() {
         let wrong = |reason: String| Error::program(format!("step {at}, {} ({}): {reason}", step.name, step.op));
-        for &id in step.inputs.iter().chain(&step.outputs) {
-            parts.operands.get(id.0).ok_or_else(|| wrong(format!("operand {} does not exist", id.0)))?;
-        }
         for &input in &step.inputs {
             if !written[root(parts, input).0] {
                 return Err(wrong(format!("reads `{}` before it is written", parts.operands[input.0].name)));
@@ -135,6 +133,15 @@ fn check_operands(parts: &ProgramParts) -> Result<()> {
                     return Err(wrong(format!("is in buffer {slot} of {}", parts.io.len())));
                 }
             }
+        }
+    }
+    Ok(())
+}
+
+fn check_steps(parts: &ProgramParts) -> Result<()> {
+    for step in &parts.steps {
+        if let Some(id) = step.inputs.iter().chain(&step.outputs).find(|id| id.0 >= parts.operands.len()) {
+            return Err(Error::program(format!("{} ({}): operand {} does not exist", step.name, step.op, id.0)));
         }
     }
     Ok(())

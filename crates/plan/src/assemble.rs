@@ -60,7 +60,13 @@ impl<'a> Assembly<'a> {
             io: Vec::new(),
             input_count: 0,
         };
+        let uses = graph.use_counts();
+        let pinned = graph.pinned();
         for (id, value) in graph.values() {
+            // Inputs that nothing reads are not asked for.
+            if matches!(value.origin, Origin::Input) && uses[id.0 as usize] == 0 && !pinned.contains(&id) {
+                continue;
+            }
             let shape = value.ty.fixed_shape().ok_or_else(|| {
                 Error::program(format!("`{}` is {}; bind every extent first", value.name, value.ty))
             })?;
@@ -91,13 +97,10 @@ impl<'a> Assembly<'a> {
         self.io.push(id);
     }
 
-    /// Inputs that nothing reads are not asked for.
     fn place_inputs(&mut self) {
-        let uses = self.graph.use_counts();
-        let pinned = self.graph.pinned();
-        for &id in self.graph.inputs() {
-            if uses[id.0 as usize] > 0 || pinned.contains(&id) {
-                self.move_to_io(self.of_value[&id]);
+        for id in self.graph.inputs() {
+            if let Some(&operand) = self.of_value.get(id) {
+                self.move_to_io(operand);
             }
         }
         self.input_count = self.io.len();
@@ -181,8 +184,6 @@ impl<'a> Assembly<'a> {
                 (Place::Arena, Some(&block)) => {
                     Location::Arena(layout.offsets[block]..layout.offsets[block] + blocks[block].bytes)
                 }
-                // Nothing writes or reads it: a value that only a removed node made.
-                (Place::Arena, None) => Location::Arena(0..0),
                 _ => self.operands[root.0].location.clone(),
             };
         }

@@ -139,7 +139,7 @@ impl HostTensor {
         }
     }
 
-    /// The same values in another dtype, rounded as [`HostTensor::from_f64`] says; i64 to i32 goes through no float.
+    /// The same values in another dtype, converted as [`HostTensor::from_f64`] says; i64 to a narrower integer keeps the low bits.
     ///
     /// # Errors
     /// As [`HostTensor::from_bytes`].
@@ -147,13 +147,29 @@ impl HostTensor {
         if dtype == self.dtype {
             return Ok(self.clone());
         }
-        if let (DType::I64, DType::I32) = (self.dtype, dtype) {
-            let clamp = |&x: &i64| x.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32;
-            return Self::from_slice(&self.shape, &self.as_slice::<i64>()?.iter().map(clamp).collect::<Vec<_>>());
+        if self.dtype == DType::I64 {
+            let wide = self.as_slice::<i64>()?;
+            match dtype {
+                DType::I32 => return Self::from_slice(&self.shape, &wide.iter().map(|&x| x as i32).collect::<Vec<_>>()),
+                DType::I8 => return Self::from_slice(&self.shape, &wide.iter().map(|&x| x as i8).collect::<Vec<_>>()),
+                DType::U8 => return Self::from_slice(&self.shape, &wide.iter().map(|&x| x as u8).collect::<Vec<_>>()),
+                _ => {}
+            }
         }
-        Self::from_f64(dtype, &self.shape, &self.to_f64())
+        // Piece by piece, so that a large weight needs no f64 copy of itself.
+        let mut cast = AlignedBytes::zeroed(byte_count(dtype, &self.shape)?);
+        let pieces = self.bytes().chunks(CAST_PIECE * self.dtype.size());
+        for (from, to) in pieces.zip(cast.as_mut_slice().chunks_mut(CAST_PIECE * dtype.size())) {
+            let count = from.len() / self.dtype.size();
+            let piece = Self::from_bytes(self.dtype, &[count], Bytes::owned(AlignedBytes::copy_of(from)))?;
+            to.copy_from_slice(Self::from_f64(dtype, &[count], &piece.to_f64())?.bytes());
+        }
+        Self::from_bytes(dtype, &self.shape, Bytes::owned(cast))
     }
 }
+
+/// Elements that [`HostTensor::cast`] converts at a time.
+const CAST_PIECE: usize = 8192;
 
 fn byte_count(dtype: DType, shape: &[usize]) -> Result<usize> {
     shape
@@ -193,7 +209,10 @@ mod tests {
         let tensor = HostTensor::from_slice(&[4], &[1.9f64, -1.9, f64::NAN, 1e300]).unwrap();
         assert_eq!(tensor.cast(DType::I32).unwrap().as_slice::<i32>().unwrap(), &[1, -1, 0, i32::MAX]);
         assert_eq!(tensor.cast(DType::F32).unwrap().as_slice::<f32>().unwrap()[3], f32::INFINITY);
+        let long: Vec<f32> = (0..20_000).map(|x| x as f32).collect();
+        let long = HostTensor::from_slice(&[20_000], &long).unwrap().cast(DType::I32).unwrap();
+        assert!(long.as_slice::<i32>().unwrap().iter().copied().eq(0..20_000));
         let wide = HostTensor::from_slice(&[1], &[i64::MAX]).unwrap();
-        assert_eq!(wide.cast(DType::I32).unwrap().as_slice::<i32>().unwrap(), &[i32::MAX]);
+        assert_eq!(wide.cast(DType::I32).unwrap().as_slice::<i32>().unwrap(), &[-1]);
     }
 }

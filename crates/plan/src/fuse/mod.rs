@@ -7,6 +7,8 @@ mod attention;
 mod linear;
 mod merge;
 mod norm;
+#[cfg(test)]
+mod tests;
 
 use lockstep_hal::Device;
 use lockstep_hal::graph::{Graph, Node, Op, Result, Rewriter, ValueId};

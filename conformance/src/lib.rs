@@ -1,0 +1,8 @@
+//! What holds backends to the truth and to each other.
+//!
+//! It starts small: differences between tensors ([`compare`]), and the truth of a storage format ([`rounding`]): a graph
+//! computed in f64 that rounds every stored value as the format does, which is the best that any device with that format
+//! can do. The behaviour that every backend must show is in this crate's `tests/`.
+
+pub mod compare;
+pub mod rounding;

@@ -1,0 +1,1 @@
+//! Four short programs for those who embed Lockstep; see the folder. This library is empty.
