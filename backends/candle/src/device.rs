@@ -109,7 +109,7 @@ impl Device for CandleDevice {
     }
 
     fn compile(self: Arc<Self>, program: Arc<Program>) -> Result<Box<dyn Executable>> {
-        support::check(&program, DEVICE)?;
+        program.check_steps(self.as_ref())?;
         Ok(Box::new(Interpreted::new(Arc::new(Candle), &self.weights, program)?))
     }
 }

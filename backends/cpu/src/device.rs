@@ -179,6 +179,7 @@ impl Device for CpuDevice {
         if !program.alignment().is_multiple_of(ALIGNMENT) {
             return Err(Error::program(format!("was laid out for {} bytes, the CPU takes {ALIGNMENT}", program.alignment())));
         }
+        program.check_steps(self.as_ref())?;
         let context = Context {
             program,
             isa: self.isa,

@@ -91,7 +91,8 @@ fn linear_f32(device: &CpuDevice, query: &OpQuery<'_>) -> Option<usize> {
     let x = query.inputs.first()?.fixed_shape()?;
     let (k, rows) = x.split_last()?;
     let m = rows.iter().product();
-    Some(linear_scratch(device.isa, query.inputs.get(1)?.dtype, m, *k, device.pool.threads()))
+    let (x, weight) = (query.inputs.first()?.dtype, query.inputs.get(1)?.dtype);
+    Some(linear_scratch(device.isa, x, weight, [m, *k], device.pool.threads()))
 }
 
 fn matmul_f32(device: &CpuDevice, query: &OpQuery<'_>) -> Option<usize> {

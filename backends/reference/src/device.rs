@@ -103,7 +103,7 @@ impl Device for ReferenceDevice {
     }
 
     fn compile(self: Arc<Self>, program: Arc<Program>) -> Result<Box<dyn Executable>> {
-        support::check(&program, DEVICE)?;
+        program.check_steps(self.as_ref())?;
         Ok(Box::new(Interpreted::new(Arc::new(Oracle), &self.weights, program)?))
     }
 }

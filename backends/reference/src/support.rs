@@ -1,8 +1,8 @@
 //! What the oracle runs: primitives in f64, movement of any dtype, composites by their decomposition.
 
-use lockstep_hal::graph::{Op, TensorType, infer};
+use lockstep_hal::graph::{Op, TensorType};
 use lockstep_hal::tensor::DType;
-use lockstep_hal::{Claim, Error, NodeReason, OpQuery, OperandId, Program, Result, Rule, Support};
+use lockstep_hal::{Claim, OpQuery, Rule, Support};
 
 /// Whether and how the oracle runs an op.
 pub(crate) fn support(query: &OpQuery<'_>) -> Support {
@@ -48,38 +48,4 @@ fn computes<'a>(mut types: impl Iterator<Item = &'a TensorType>, otherwise: Supp
         }
         None => otherwise,
     }
-}
-
-/// Refuses a program with steps that are not native, all of them at once, or whose operands do not fit their ops.
-///
-/// # Errors
-/// [`Error::Unsupported`] lists the steps; [`Error::Graph`] and [`Error::Program`] name the first that does not fit.
-pub(crate) fn check(program: &Program, device: &str) -> Result<()> {
-    let types = |ids: &[OperandId]| -> Vec<TensorType> {
-        let operands = ids.iter().map(|&id| program.operand(id));
-        operands.map(|operand| TensorType::fixed(operand.dtype, &operand.shape)).collect()
-    };
-    let mut nodes = Vec::new();
-    for step in program.steps() {
-        let (inputs, outputs) = (types(&step.inputs), types(&step.outputs));
-        let inputs: Vec<&TensorType> = inputs.iter().collect();
-        if infer(&step.name, &step.op, &inputs)? != outputs {
-            return Err(Error::program(format!("{}: its outputs are not what {} gives", step.name, step.op)));
-        }
-        let (reason, tried) = match support(&OpQuery { op: &step.op, inputs: &inputs, outputs: &outputs }) {
-            Support::Native(_) => continue,
-            Support::Rewrite(rule) => {
-                ("has no kernel here".to_owned(), format!("its {rule} was not applied"))
-            }
-            Support::No(reason) => (reason.to_string(), "no rewrite is declared".to_owned()),
-        };
-        nodes.push(NodeReason {
-            node: step.name.clone(),
-            op: step.op.to_string(),
-            inputs: inputs.iter().map(ToString::to_string).collect(),
-            reason,
-            tried,
-        });
-    }
-    if nodes.is_empty() { Ok(()) } else { Err(Error::Unsupported { device: device.to_owned(), nodes }) }
 }

@@ -1,1 +1,44 @@
 //! The lockstep command: a thin shell over the libraries.
+//!
+//! One module per command, named as the command. Results go to standard output and all else to standard error, so that
+//! what is piped on is only ever results. A run ends with 0, with 1 for a failure (a model, a file, a text), or with 2 for
+//! a command line that asks for what there is not.
+
+mod arguments;
+mod backends;
+mod bench;
+mod completions;
+mod devices;
+mod failure;
+mod inspect;
+mod output;
+mod run;
+mod table;
+
+use arguments::{Arguments, Command};
+use clap::Parser;
+use output::Output;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Runs the command line `arguments`, the program's name first, and gives the code to exit with.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        // Help and version are such errors too, with their own stream and code.
+        Err(error) => {
+            // A closed stream leaves nothing to be told to.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let mut output = Output::new(arguments.json);
+    let outcome = match &arguments.command {
+        Command::Devices(devices) => devices::devices(devices, &mut output),
+        Command::Run(run) => run::run(run, &mut output),
+        Command::Inspect(inspect) => inspect::inspect(inspect, &mut output),
+        Command::Bench(bench) => bench::bench(bench, &mut output),
+        Command::Completions(completions) => completions::completions(completions, &mut output),
+    };
+    failure::exit_code(outcome.and_then(|()| output.flush()))
+}

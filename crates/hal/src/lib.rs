@@ -6,6 +6,7 @@
 //! implements the smaller [`Interpreter`] and gets its `Executable` from [`Interpreted`].
 
 mod buffer;
+mod check;
 mod device;
 mod error;
 mod executable;

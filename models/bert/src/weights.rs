@@ -83,8 +83,9 @@ pub(crate) struct Weights<'a> {
 impl<'a> Weights<'a> {
     /// The weights of `source` for a model that computes in `compute`.
     ///
-    /// In f32 and f64 every weight keeps the dtype that it is stored in, and its bytes stay in the file's mapping: the ops
-    /// read them as they are. In f16 and bf16 every weight is converted, as by PyTorch's `half()` and `bfloat16()`.
+    /// Weights keep the dtype that they are stored in, and their bytes stay in the file's mapping: the ops read them as
+    /// they are. Only the matrices of products are converted in f16 and bf16, where their bytes are what a run streams;
+    /// biases, norms and embedding rows are few, and rounding them would cost accuracy for nothing.
     pub(crate) fn new(source: &'a TensorSource, config: &'a BertConfig, compute: DType) -> Self {
         let prefix = if source.names().any(|name| name.starts_with(PREFIX)) { PREFIX } else { "" };
         Self { source, config, compute, prefix, used: BTreeSet::new(), problems: WeightProblems::default() }
@@ -197,7 +198,7 @@ impl<'a> Weights<'a> {
             return Ok(None);
         }
         match self.compute {
-            DType::F16 | DType::Bf16 => Ok(Some(tensor.cast(self.compute)?)),
+            DType::F16 | DType::Bf16 if op == "Linear" && shape.len() == 2 => Ok(Some(tensor.cast(self.compute)?)),
             _ => Ok(Some(tensor)),
         }
     }

@@ -1,0 +1,34 @@
+//! The backends that this binary was built with, and devices by name.
+
+use crate::failure::{Failure, Outcome};
+use lockstep_candle::CandleBackend;
+use lockstep_cpu::CpuBackend;
+use lockstep_reference::ReferenceBackend;
+use lockstep_runtime::{Backend, Device, Registry};
+use std::sync::Arc;
+
+/// Every backend, none of them open. `threads` sizes the cpu backend's pool, and rayon's global one: that is where
+/// candle and the matrix products under it run, which have no setting of their own. A global pool can be sized only
+/// once, and before its first use.
+pub(crate) fn registry(threads: Option<usize>) -> Outcome<Registry> {
+    let mut cpu = CpuBackend::builder();
+    if let Some(threads) = threads {
+        cpu = cpu.threads(threads);
+    }
+    let cpu = cpu.build().map_err(|error| Failure::of(&error))?;
+    let backends: Vec<Arc<dyn Backend>> =
+        vec![Arc::new(cpu), Arc::new(CandleBackend::new()), Arc::new(ReferenceBackend::new())];
+    Ok(Registry::new(backends))
+}
+
+/// Opens a device, and nothing but it.
+pub(crate) fn open(spec: &str, threads: Option<usize>) -> Outcome<Arc<dyn Device>> {
+    let registry = registry(threads)?;
+    if let Some(threads) = threads
+        && spec.split(':').next() == Some("candle")
+    {
+        // Fails only where a pool of this process is in use already, with this command's own number of threads.
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+    }
+    Ok(registry.open(spec)?)
+}

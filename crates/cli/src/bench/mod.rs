@@ -1,0 +1,104 @@
+//! `lockstep bench`.
+
+mod contender;
+mod inputs;
+mod measure;
+mod mixed;
+mod print;
+mod shapes;
+
+use crate::arguments::{self, DeviceArguments, Shape};
+use crate::failure::{Failure, Outcome};
+use crate::output::Output;
+use clap::Args;
+use contender::Contender;
+use lockstep_benches::fma_peak::{self, FmaPeak};
+use lockstep_runtime::Packing;
+use measure::Budget;
+use serde::Serialize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long the machine's peak is measured, before and after.
+const PEAK_TIME: Duration = Duration::from_millis(300);
+
+/// A model, shapes, and whom to measure.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lockstep bench models/bert-small/document-classifier
+  lockstep bench MODEL --shape 8x128 --shape 32x128 --threads 2 --beside candle
+  lockstep bench MODEL --mixed
+
+Inputs are random token ids, every sequence as long as the shape says. Devices take turns within each shape, so that
+what else the machine does befalls all of them. The share of peak is of this machine's fused multiply-adds, measured in
+the same run on as many threads, and counts matrix products and attention alone.")]
+pub(crate) struct BenchArguments {
+    /// A Hugging Face or sentence-transformers folder; it needs no tokenizer
+    #[arg(value_name = "MODEL")]
+    model: PathBuf,
+    #[command(flatten)]
+    device: DeviceArguments,
+    /// BATCHxTOKENS; may be given several times [default: 1x32 1x128 8x128 32x128]
+    #[arg(long, value_name = "SHAPE", num_args = 1.., conflicts_with = "mixed")]
+    shape: Vec<Shape>,
+    /// Measure this device too, and give the ratio; may be given several times
+    #[arg(long, value_name = "DEVICE")]
+    beside: Vec<String>,
+    /// Measure 256 texts of 8 to 256 tokens (mean about 60) in batches of 32 instead: packed against padded
+    #[arg(long, conflicts_with = "beside")]
+    mixed: bool,
+    /// How long each device is measured for each shape
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = arguments::seconds)]
+    seconds: f64,
+}
+
+/// What the machine can do, as the report says it.
+#[derive(Debug, Serialize)]
+struct Machine {
+    threads: usize,
+    fma_instructions: &'static str,
+    fma_peak_gflops: f64,
+}
+
+impl Machine {
+    fn new(peak: FmaPeak) -> Self {
+        Self { threads: peak.threads, fma_instructions: peak.instructions, fma_peak_gflops: peak.f32_gflops }
+    }
+}
+
+/// Measures the shapes, or mixed lengths.
+pub(crate) fn bench(arguments: &BenchArguments, output: &mut Output) -> Outcome {
+    let DeviceArguments { device, dtype, threads } = &arguments.device;
+    let used_threads = threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let open = |spec: &str, packing| Contender::open(&arguments.model, spec, *dtype, *threads, packing);
+    let budget = Budget { time: Duration::from_secs_f64(arguments.seconds) };
+    if arguments.mixed {
+        // Padded first, which any device can; a device that cannot pack says so before anything is measured.
+        let padded = open(device, Packing::Off)?;
+        let packed = open(device, Packing::Required)?;
+        let peak = fma_peak::measure(used_threads, PEAK_TIME);
+        let mixed = mixed::measure(&packed, &padded, budget)?;
+        let peak = peak.max(fma_peak::measure(used_threads, PEAK_TIME));
+        let report = mixed::MixedReport::new(&arguments.model, Machine::new(peak), peak, &packed, &mixed);
+        return if output.is_json() { output.json_line(&report) } else { print::mixed(&report, output) };
+    }
+    let defaults = [(1, 32), (1, 128), (8, 128), (32, 128)].map(|(batch, seq)| Shape { batch, seq });
+    let shapes = if arguments.shape.is_empty() { &defaults[..] } else { &arguments.shape };
+    if arguments.beside.contains(device) {
+        return Err(Failure::Usage(format!("--beside {device} is the device itself; name another one")));
+    }
+    let mut contenders = vec![open(device, Packing::Auto)?];
+    for spec in &arguments.beside {
+        contenders.push(open(spec, Packing::Auto)?);
+    }
+    for &shape in shapes {
+        crate::inspect::check_length(shape, contenders[0].model())?;
+    }
+    let peak = fma_peak::measure(used_threads, PEAK_TIME);
+    let measured = shapes.iter().map(|&shape| shapes::measure(&contenders, shape, budget));
+    let measured = measured.collect::<Outcome<Vec<_>>>()?;
+    let peak = peak.max(fma_peak::measure(used_threads, PEAK_TIME));
+    let report = shapes::ShapesReport::new(&arguments.model, Machine::new(peak), peak, &contenders, measured);
+    if output.is_json() { output.json_line(&report) } else { print::shapes(&report, output) }
+}

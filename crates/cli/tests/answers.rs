@@ -1,0 +1,247 @@
+//! What the command prints when all is well.
+
+mod command;
+
+use command::{file, folder_with, lockstep, path_text, run, run_reading, trained};
+use lockstep_bert::Pooling;
+use lockstep_bert::fixtures::FixtureHead;
+use serde_json::{Value, json};
+use std::io::Read;
+use std::process::Stdio;
+
+const REFERENCE: [&str; 2] = ["--device", "reference"];
+
+fn excerpt() -> Vec<Value> {
+    let text = std::fs::read_to_string(trained("excerpt") + "/documents.jsonl").unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_document_gets_the_label_that_pytorch_gave_it() {
+    for device in ["cpu", "candle"] {
+        let model = trained("document-classifier");
+        let documents = model.clone() + "/../excerpt/documents.jsonl";
+        let answers = run(&["run", &model, "--file", &documents, "--device", device, "--batch", "7"]).json();
+        let expected = excerpt();
+        assert_eq!(answers.len(), expected.len());
+        for (at, (answer, document)) in answers.iter().zip(&expected).enumerate() {
+            assert_eq!(answer["line"], json!(at + 1), "{device}");
+            assert_eq!(answer["label"], document["predicted_label"], "{device}, line {}", at + 1);
+        }
+    }
+}
+
+#[test]
+fn fields_come_with_their_spans() {
+    let text = "借款人李娜，借款金额人民币500000.00元，年利率4.35%";
+    let answers = run(&["run", &trained("field-extractor"), "--text", text, "--json"]).json();
+    let entities = answers[0]["entities"].as_array().unwrap();
+    assert!(!entities.is_empty());
+    for entity in entities {
+        let span = |key: &str| entity[key].as_u64().unwrap() as usize;
+        let covered: String = text.chars().skip(span("start")).take(span("end") - span("start")).collect();
+        assert_eq!(entity["text"], json!(covered));
+    }
+    assert!(
+        entities.iter().any(|entity| entity["text"] == "李娜" && entity["label"] == "PER"),
+        "{entities:?}"
+    );
+    let table = run(&["run", &trained("field-extractor"), "--text", text]);
+    assert!(table.stdout.contains("李娜") && table.stdout.contains("3..5"), "{table:?}");
+}
+
+#[test]
+fn a_label_is_printed_with_its_scores() {
+    let ran = run(&[
+        "run",
+        &trained("document-classifier"),
+        "--text",
+        "兹证明王伟系我单位员工，月均收入12,000.00元",
+    ]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    assert!(ran.stdout.starts_with("收入证明  0.9"), "{ran:?}");
+    assert!(ran.stdout.matches("0.").count() > 3, "{ran:?}");
+}
+
+#[test]
+fn an_embedding_is_printed_with_size_and_norm() {
+    let folder = folder_with(FixtureHead::NormalizedEmbedding(Pooling::Mean));
+    let model = path_text(folder.path());
+    let text = run(&[&["run", &model, "--text", "a b"], &REFERENCE[..]].concat());
+    assert_eq!(text.stdout, "embedding of 32 components, norm 1.000000 (mean pooling, normalised)\n");
+    let json = run(&[&["run", &model, "--text", "a b", "--json"], &REFERENCE[..]].concat()).json();
+    assert_eq!(
+        (&json[0]["size"], &json[0]["pooling"], &json[0]["tokens"]),
+        (&json!(32), &json!("mean"), &json!(4))
+    );
+    assert_eq!(json[0]["embedding"].as_array().unwrap().len(), 32);
+}
+
+#[test]
+fn pairs_run_and_the_second_text_counts() {
+    let folder = folder_with(FixtureHead::SequenceClassification(3));
+    let model = path_text(folder.path());
+    let texts = ["--text", "a", "--pair", "b", "--text", "a", "--pair", "c", "--json"];
+    let answers = run(&[&["run", &model], &texts[..], &REFERENCE[..]].concat()).json();
+    assert_eq!((&answers[0]["text_pair"], &answers[1]["text_pair"]), (&json!("b"), &json!("c")));
+    assert_ne!(answers[0]["scores"], answers[1]["scores"]);
+}
+
+#[test]
+fn standard_input_is_read_in_either_format() {
+    let folder = folder_with(FixtureHead::SequenceClassification(3));
+    let model = path_text(folder.path());
+    let lines = b"{\"text\": \"a b\", \"id\": \"first\"}\n{\"text\": \"c\"}\n";
+    let objects = run_reading(&[&["run", &model, "-"], &REFERENCE[..]].concat(), lines).json();
+    assert_eq!(
+        (&objects[0]["id"], &objects[0]["line"], &objects[1]["line"]),
+        (&json!("first"), &json!(1), &json!(2))
+    );
+    assert!(objects[1].get("id").is_none());
+    let plain = run_reading(&[&["run", &model, "--file", "-"], &REFERENCE[..]].concat(), b"a b\r\nc").json();
+    assert_eq!(plain[0]["scores"], objects[0]["scores"]);
+    assert_eq!(plain[1]["scores"], objects[1]["scores"]);
+}
+
+#[test]
+fn an_empty_file_gives_no_answers() {
+    let folder = folder_with(FixtureHead::SequenceClassification(3));
+    let texts = file(folder.path(), "none.txt", "");
+    let answers =
+        run(&[&["run", &path_text(folder.path()), "--file", &texts], &REFERENCE[..]].concat()).json();
+    assert_eq!(answers, [] as [Value; 0]);
+}
+
+#[test]
+fn a_long_text_is_cut_and_said_to_be() {
+    let text = "收入".repeat(50_000);
+    let folder = folder_with(FixtureHead::SequenceClassification(3));
+    let texts = file(folder.path(), "long.txt", &text);
+    let ran = run(&[&["run", &path_text(folder.path()), "--file", &texts], &REFERENCE[..]].concat());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let answer = &ran.json_lines()[0];
+    assert_eq!(
+        (&answer["tokens"], &answer["truncated"]),
+        (&json!(64), &json!({ "tokens": 100_002, "limit": 64 }))
+    );
+    assert!(ran.stderr.starts_with("note: ") && ran.stderr.contains("1 texts were cut"), "{ran:?}");
+
+    let short = "a ".repeat(100);
+    let ran = run(&[&["run", &path_text(folder.path()), "--text", &short], &REFERENCE[..]].concat());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(ran.stderr, "note: the text has 102 tokens; the model read the first 64\n");
+}
+
+#[test]
+fn a_reader_who_leaves_ends_the_run_in_peace() {
+    let folder = folder_with(FixtureHead::SequenceClassification(3));
+    let texts = file(folder.path(), "many.txt", "a b c\n".repeat(20_000));
+    let mut command = lockstep();
+    command.args(["run", &path_text(folder.path()), "--file", &texts, "--batch", "1"]).args(REFERENCE);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut first = [0];
+    let mut stdout = child.stdout.take().unwrap();
+    stdout.read_exact(&mut first).unwrap();
+    drop(stdout);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap().as_str()), (Some(0), ""));
+    assert_eq!(&first, b"{");
+}
+
+#[test]
+fn devices_lists_every_backend_with_its_numerics() {
+    let listed = run(&["devices", "--json"]).json();
+    let backends = listed[0].as_array().unwrap();
+    let names: Vec<&str> = backends.iter().map(|backend| backend["backend"].as_str().unwrap()).collect();
+    assert_eq!(names, ["cpu", "candle", "reference"]);
+    for backend in backends {
+        let device = &backend["devices"][0];
+        assert_eq!(device["id"], json!(format!("{}:0", backend["backend"].as_str().unwrap())));
+        assert!(device["dtypes"].as_array().unwrap().contains(&device["default_dtype"]), "{device}");
+        assert!(device["numerics"]["exp_ulp"].as_f64().unwrap() > 0.0, "{device}");
+    }
+    let text = run(&["devices"]).stdout;
+    for part in ["cpu:0", "reference:0", "batch invariant", "f32 f16 bf16 in f32"] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+}
+
+#[test]
+fn inspect_counts_what_the_config_implies() {
+    let folder = folder_with(FixtureHead::SequenceClassification(3));
+    let model = path_text(folder.path());
+    let dot = path_text(&folder.path().join("graph.dot"));
+    let arguments = ["inspect", &model, "--device", "reference", "--shape", "2x10", "--dot", &dot, "--json"];
+    let report = run(&arguments).json().remove(0);
+    // Two layers of width 32 and 48: four square products, two of the feed-forward block, and attention; then the
+    // pooler and the classifier on one row.
+    let (hidden, inner, seq) = (32, 48, 10);
+    let layer = 2 * seq * (4 * hidden * hidden + 2 * hidden * inner) + 4 * seq * seq * hidden;
+    let head = 2 * (hidden * hidden + hidden * 3);
+    assert_eq!(report["per_sequence"]["product_flops"], json!(2 * layer + head));
+    assert_eq!(report["runs"], json!(true));
+    assert_eq!(report["inputs"].as_array().unwrap().len(), 3);
+    assert_eq!(report["outputs"][0], json!({ "name": "logits", "type": "f64[batch, 3]" }));
+    assert!(report["rewritten"].as_u64().unwrap() > 0 && report["refused"] == json!([]), "{report}");
+    assert!(std::fs::read_to_string(&dot).unwrap().starts_with("digraph"));
+    let text = run(&["inspect", &model, "--device", "reference"]).stdout;
+    for part in ["parameters", "by decomposition", "sequences stay padded"] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+}
+
+#[test]
+fn bench_measures_shapes_beside_another_device() {
+    let folder = folder_with(FixtureHead::SequenceClassification(3));
+    let model = path_text(folder.path());
+    let shared = ["--seconds", "0.02", "--threads", "1", "--json"];
+    let arguments = ["bench", &model, "--shape", "2x8", "3x16", "--beside", "reference"];
+    let report = run(&[&arguments[..], &shared].concat()).json().remove(0);
+    let results = report["results"].as_array().unwrap();
+    let places: Vec<_> =
+        results.iter().map(|r| (r["seq"].as_u64().unwrap(), r["device"].as_str().unwrap())).collect();
+    assert_eq!(places, [(8, "cpu:0"), (8, "reference:0"), (16, "cpu:0"), (16, "reference:0")]);
+    for result in results {
+        let time = |key: &str| result[key].as_f64().unwrap();
+        assert!(
+            0.0 < time("p10_ms")
+                && time("p10_ms") <= time("median_ms")
+                && time("median_ms") <= time("p90_ms")
+        );
+        let batch = time("batch");
+        assert!((time("sequences_per_second") * time("median_ms") / 1e3 - batch).abs() < 1e-6 * batch);
+        let share = time("gflops") / report["machine"]["fma_peak_gflops"].as_f64().unwrap();
+        let halves = if result["dtype"] == "f64" { 2.0 } else { 1.0 };
+        assert!((time("share_of_peak") - share * halves).abs() < 1e-12);
+    }
+    assert_eq!(report["machine"]["threads"], json!(1));
+}
+
+#[test]
+fn bench_measures_packing_on_mixed_lengths() {
+    let folder = folder_with(FixtureHead::SequenceClassification(3));
+    let report =
+        run(&["bench", &path_text(folder.path()), "--mixed", "--seconds", "0.02", "--json"]).json().remove(0);
+    let time = |way: &str| report[way]["median_ms"].as_f64().unwrap();
+    let ratio = report["packed_is_faster_by"].as_f64().unwrap();
+    assert!((ratio - time("padded") / time("packed")).abs() < 1e-9);
+    assert_eq!(report["texts"], json!(256));
+}
+
+#[test]
+fn each_shell_gets_a_script() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let ran = run(&["completions", shell]);
+        assert_eq!(ran.code, Some(0), "{shell}");
+        assert!(ran.stdout.contains("lockstep") && ran.stdout.contains("--aggregation"), "{shell}");
+    }
+}
+
+#[test]
+fn help_and_version_are_answers() {
+    for arguments in [&["--help"][..], &["run", "--help"], &["--version"], &["bench", "--version"]] {
+        let ran = run(arguments);
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{arguments:?}");
+        assert!(ran.stdout.contains("lockstep"), "{arguments:?}");
+    }
+}
