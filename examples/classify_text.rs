@@ -27,8 +27,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let logits = result.output("logits")?.as_slice::<f32>()?;
     let scores = ClassScores::from_logits(logits, &model.config().labels, *activation)?;
     #[allow(clippy::print_stdout)]
-    if let Some(best) = scores.best() {
-        println!("{} {:.4}", best.label, best.score);
+    {
+        println!("{} {:.4}", scores.best().label, scores.best().score);
     }
     Ok(())
 }

@@ -70,6 +70,13 @@ pub(crate) struct Shape {
     pub(crate) seq: usize,
 }
 
+impl Shape {
+    /// The same with at most `longest` tokens.
+    pub(crate) fn within(self, longest: usize) -> Self {
+        Self { seq: self.seq.min(longest), ..self }
+    }
+}
+
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&format!("{}x{}", self.batch, self.seq))

@@ -17,7 +17,7 @@ Example:
   lockstep devices
   lockstep devices --json | jq '.[].devices[].id'
 
-A star marks the dtype that a device computes in when nothing is asked. Errors of exp, erf and tanh are the largest, in
+A star marks the dtype that a device computes in when nothing is asked. Errors of exp, erf and tanh are the largest, in \
 units in the last place of the dtype that sums are carried in.")]
 pub(crate) struct DevicesArguments {}
 

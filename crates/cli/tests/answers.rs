@@ -191,6 +191,25 @@ fn inspect_counts_what_the_config_implies() {
 }
 
 #[test]
+fn the_dtype_asked_for_is_the_one_computed_in() {
+    let folder = folder_with(FixtureHead::SequenceClassification(3));
+    let model = path_text(folder.path());
+    for dtype in ["f32", "f16", "bf16"] {
+        let report = run(&["inspect", &model, "--dtype", dtype, "--json"]).json().remove(0);
+        assert_eq!((&report["dtype"], &report["device"]), (&json!(dtype), &json!("cpu:0")));
+        let scores = run(&["run", &model, "--text", "a b c", "--dtype", dtype, "--json"]).json().remove(0);
+        let truth =
+            run(&[&["run", &model, "--text", "a b c", "--json"], &REFERENCE[..]].concat()).json().remove(0);
+        let difference = (scores["score"].as_f64().unwrap() - truth["score"].as_f64().unwrap()).abs();
+        // The formats' units are 2^-24, 2^-11 and 2^-8; a score moves by a few of them.
+        let bound =
+            [("f32", 1e-5), ("f16", 1e-2), ("bf16", 5e-2)].iter().find(|(name, _)| *name == dtype).unwrap().1;
+        assert!(difference < bound, "{dtype}: {difference}");
+        assert!(dtype == "f32" || difference > 1e-9, "{dtype} computes as f32: {difference}");
+    }
+}
+
+#[test]
 fn bench_measures_shapes_beside_another_device() {
     let folder = folder_with(FixtureHead::SequenceClassification(3));
     let model = path_text(folder.path());
@@ -233,7 +252,7 @@ fn each_shell_gets_a_script() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let ran = run(&["completions", shell]);
         assert_eq!(ran.code, Some(0), "{shell}");
-        assert!(ran.stdout.contains("lockstep") && ran.stdout.contains("--aggregation"), "{shell}");
+        assert!(ran.stdout.contains("lockstep") && ran.stdout.contains("aggregation"), "{shell}");
     }
 }
 

@@ -6,7 +6,7 @@
 
 use crate::{
     Activation, Attention, BinaryOp, CompareOp, DType, Dim, Error, GeluForm, GraphBuilder, Linear, Op, Operands,
-    PoolKind, ReduceOp, Result, Sequences, UnaryOp, ValueId,
+    PoolKind, ReduceOp, Result, Sequences, UnaryOp, ValueId, infer,
 };
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
@@ -15,6 +15,11 @@ use std::f64::consts::{FRAC_1_SQRT_2, PI};
 /// # Errors
 /// [`Error::Shape`] if the inputs do not fit the op.
 pub fn decompose(op: &Op, builder: &mut GraphBuilder, inputs: &[ValueId]) -> Result<Option<Vec<ValueId>>> {
+    if op.is_primitive() {
+        return Ok(None);
+    }
+    // What follows may rely on every input being there and of its rank.
+    infer("", op, &inputs.iter().map(|&id| builder.ty(id)).collect::<Vec<_>>())?;
     let wrong = |takes: usize| Error::shape("", op, format!("takes {takes} inputs, got {}", inputs.len()));
     let output = match op {
         Op::Softmax { axis } => softmax(builder, *inputs.first().ok_or_else(|| wrong(1))?, *axis)?,

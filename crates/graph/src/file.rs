@@ -3,7 +3,7 @@
 
 use crate::{Custom, CustomOp, Error, Graph, HostTensor, Op, Origin, Result, Rewriter, TensorType, ValueId};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// The version of the format; files of another are refused.
@@ -65,18 +65,38 @@ impl Graph {
         format!("{:016x}", fnv1a(text.as_bytes()))
     }
 
+    /// The constants, in the order in which nodes, outputs and checkpoints first read them; those that nothing reads last.
+    fn constants_by_use(&self) -> Vec<ValueId> {
+        let read = self.nodes.iter().flat_map(|node| &node.inputs).copied();
+        let named = self.outputs.iter().chain(&self.checkpoints).map(|(_, id)| *id);
+        let mut seen = HashSet::new();
+        (read.chain(named).chain(self.values().map(|(id, _)| id)))
+            .filter(|&id| self.constant(id).is_some() && seen.insert(id))
+            .collect()
+    }
+
+    /// Values are numbered anew: inputs, constants, then what nodes write. How a graph came to be leaves no trace.
     fn to_file(&self) -> GraphFile {
-        let ids = |list: &[ValueId]| list.iter().map(|id| id.0).collect();
-        let named = |list: &[(String, ValueId)]| list.iter().map(|(name, id)| (name.clone(), id.0)).collect();
+        let constants = self.constants_by_use();
+        let written = self.nodes.iter().flat_map(|node| &node.outputs);
+        let order = self.inputs.iter().chain(&constants).chain(written);
+        let numbers: HashMap<ValueId, u32> = order.zip(0..).map(|(&id, number)| (id, number)).collect();
+        let ids = |list: &[ValueId]| list.iter().map(|id| numbers[id]).collect();
+        let named =
+            |list: &[(String, ValueId)]| list.iter().map(|(name, id)| (name.clone(), numbers[id])).collect();
         GraphFile {
             lockstep_graph: VERSION,
             inputs: (self.inputs.iter())
-                .map(|&id| InputEntry { id: id.0, name: self.value(id).name.clone(), ty: self.value(id).ty.clone() })
+                .map(|&id| {
+                    let value = self.value(id);
+                    InputEntry { id: numbers[&id], name: value.name.clone(), ty: value.ty.clone() }
+                })
                 .collect(),
-            constants: (self.values())
+            constants: (constants.iter())
+                .map(|&id| (id, self.value(id)))
                 .filter_map(|(id, value)| match &value.origin {
                     Origin::Constant(constant) => Some(ConstantEntry {
-                        id: id.0,
+                        id: numbers[&id],
                         name: value.name.clone(),
                         ty: value.ty.clone(),
                         digest: format!("{:016x}", fnv1a(constant.tensor().bytes())),

@@ -84,7 +84,9 @@ fn evaluate(
         let mut bytes = lockstep_hal::tensor::AlignedBytes::zeroed(operand.bytes());
         device.read(&io[slot], 0, bytes.as_mut_slice())?;
         let bytes = lockstep_hal::tensor::Bytes::owned(bytes);
-        values.insert(id, HostTensor::from_bytes(operand.dtype, &operand.shape, bytes)?);
+        // The buffer may be of another shape: a reshaped value is a view of what it was.
+        let shape = graph.value(id).ty.fixed_shape().unwrap_or_default();
+        values.insert(id, HostTensor::from_bytes(operand.dtype, &shape, bytes)?);
     }
     Ok(values)
 }

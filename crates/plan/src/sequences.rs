@@ -139,6 +139,12 @@ impl Tokens {
             Derived::TokenIndex => self.index.clone(),
             Derived::Position => self.index.iter().map(|&at| at % seq).collect(),
             Derived::SequenceEnds => self.ends.clone(),
+            Derived::TokenAt(position) if position >= self.seq => {
+                return Err(Error::Mask {
+                    input: input.to_owned(),
+                    reason: format!("the graph reads position {position} of each row, and the rows have {seq}"),
+                });
+            }
             Derived::TokenAt(position) => (0..self.ends.len())
                 .map(|row| {
                     let wanted = row as i64 * seq + position as i64;

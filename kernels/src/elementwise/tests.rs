@@ -38,9 +38,9 @@ fn unary_error(op: Unary) -> f64 {
     match op {
         Unary::Neg | Unary::Abs | Unary::Relu => 0.0,
         Unary::Sqrt | Unary::Reciprocal => 1.0,
-        Unary::Exp | Unary::Log => 2.0,
-        Unary::Erf | Unary::Tanh => 2.6,
-        Unary::Sigmoid => 4.4,
+        Unary::Exp | Unary::Log => 2.04,
+        Unary::Erf | Unary::Tanh => 2.68,
+        Unary::Sigmoid => 4.82,
     }
 }
 

@@ -202,13 +202,18 @@ impl Tokenizer {
         second.as_mut().map(tokenizers::Encoding::take_overflowing);
         let whole = guarded(|| self.inner.post_process(first, second, true)).map_err(failed)?;
         self.check_ranges(&whole)?;
+        let special_mask: Vec<bool> = whole.get_special_tokens_mask().iter().map(|&mask| mask != 0).collect();
+        // Encoded alone, a second text takes itself for the first and hides the first's tokens; they are those that are
+        // left over.
+        let of_first = |special: bool| (!special).then_some(0);
+        let sequence_ids = whole.get_sequence_ids().into_iter().zip(&special_mask);
         Ok(Encoding {
             ids: whole.get_ids().to_vec(),
             type_ids: whole.get_type_ids().to_vec(),
             offsets: whole.get_offsets().to_vec(),
             word_ids: whole.get_word_ids().to_vec(),
-            sequence_ids: whole.get_sequence_ids(),
-            special_mask: whole.get_special_tokens_mask().iter().map(|&mask| mask != 0).collect(),
+            sequence_ids: sequence_ids.map(|(id, &special)| id.or_else(|| of_first(special))).collect(),
+            special_mask,
             truncated: (tokens > limit).then_some(Truncation { tokens, limit }),
         })
     }

@@ -146,6 +146,19 @@ fn the_second_text_of_a_pair_counts() {
 }
 
 #[test]
+fn each_token_of_a_pair_knows_its_text() {
+    let model = with_head(FixtureHead::SequenceClassification(3));
+    for limit in [64, 7] {
+        let encoded = model.model().tokenizer().unwrap().encode(("a b", "c d e"), Some(limit)).unwrap();
+        let expected = match limit {
+            7 => vec![None, Some(0), Some(0), None, Some(1), Some(1), None],
+            _ => vec![None, Some(0), Some(0), None, Some(1), Some(1), Some(1), None],
+        };
+        assert_eq!(encoded.sequence_ids, expected, "at most {limit} tokens");
+    }
+}
+
+#[test]
 fn no_texts_give_no_predictions() {
     assert_eq!(with_head(FixtureHead::Encoder).predict(&[]).unwrap(), []);
 }

@@ -17,6 +17,7 @@ const CACHE_BYTES: usize = 4 << 30;
 #[derive(Debug)]
 pub(super) struct Contender {
     model: BertModel,
+    dtype: DType,
     session: Session,
 }
 
@@ -33,10 +34,10 @@ impl Contender {
         packing: Packing,
     ) -> Outcome<Self> {
         let device = backends::open(spec, threads)?;
-        let model = load(folder, device.as_ref(), dtype)?;
+        let (model, dtype) = load(folder, device.as_ref(), dtype)?;
         let builder = Session::builder(model.graph().clone()).device(device).packing(packing);
         let session = builder.cache_bytes(CACHE_BYTES).build()?;
-        Ok(Self { model, session })
+        Ok(Self { model, dtype, session })
     }
 
     pub(super) fn model(&self) -> &BertModel {
@@ -50,8 +51,7 @@ impl Contender {
 
     /// The dtype that the model computes in.
     pub(super) fn dtype(&self) -> DType {
-        let graph = self.model.graph();
-        graph.outputs().first().map_or(DType::F32, |(_, id)| graph.value(*id).ty.dtype)
+        self.dtype
     }
 
     /// Runs a batch and gives the time that it took.

@@ -9,6 +9,7 @@ mod shapes;
 
 use crate::arguments::{self, DeviceArguments, Shape};
 use crate::failure::{Failure, Outcome};
+use crate::inspect::check_length;
 use crate::output::Output;
 use clap::Args;
 use contender::Contender;
@@ -22,6 +23,14 @@ use std::time::Duration;
 /// How long the machine's peak is measured, before and after.
 const PEAK_TIME: Duration = Duration::from_millis(300);
 
+/// What is measured when no shape is asked for: one short text, one, a few, many.
+const DEFAULT_SHAPES: [Shape; 4] = [
+    Shape { batch: 1, seq: 32 },
+    Shape { batch: 1, seq: 128 },
+    Shape { batch: 8, seq: 128 },
+    Shape { batch: 32, seq: 128 },
+];
+
 /// A model, shapes, and whom to measure.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -30,8 +39,8 @@ Examples:
   lockstep bench MODEL --shape 8x128 --shape 32x128 --threads 2 --beside candle
   lockstep bench MODEL --mixed
 
-Inputs are random token ids, every sequence as long as the shape says. Devices take turns within each shape, so that
-what else the machine does befalls all of them. The share of peak is of this machine's fused multiply-adds, measured in
+Inputs are random token ids, every sequence as long as the shape says. Devices take turns within each shape, so that \
+what else the machine does befalls all of them. The share of peak is of this machine's fused multiply-adds, measured in \
 the same run on as many threads, and counts matrix products and attention alone.")]
 pub(crate) struct BenchArguments {
     /// A Hugging Face or sentence-transformers folder; it needs no tokenizer
@@ -83,8 +92,6 @@ pub(crate) fn bench(arguments: &BenchArguments, output: &mut Output) -> Outcome 
         let report = mixed::MixedReport::new(&arguments.model, Machine::new(peak), peak, &packed, &mixed);
         return if output.is_json() { output.json_line(&report) } else { print::mixed(&report, output) };
     }
-    let defaults = [(1, 32), (1, 128), (8, 128), (32, 128)].map(|(batch, seq)| Shape { batch, seq });
-    let shapes = if arguments.shape.is_empty() { &defaults[..] } else { &arguments.shape };
     if arguments.beside.contains(device) {
         return Err(Failure::Usage(format!("--beside {device} is the device itself; name another one")));
     }
@@ -92,11 +99,17 @@ pub(crate) fn bench(arguments: &BenchArguments, output: &mut Output) -> Outcome 
     for spec in &arguments.beside {
         contenders.push(open(spec, Packing::Auto)?);
     }
-    for &shape in shapes {
-        crate::inspect::check_length(shape, contenders[0].model())?;
-    }
+    let model = contenders[0].model();
+    let shapes: Vec<Shape> = if arguments.shape.is_empty() {
+        let mut shapes =
+            DEFAULT_SHAPES.map(|shape| shape.within(model.config().max_position_embeddings)).to_vec();
+        shapes.dedup();
+        shapes
+    } else {
+        arguments.shape.iter().map(|&shape| check_length(shape, model)).collect::<Outcome<_>>()?
+    };
     let peak = fma_peak::measure(used_threads, PEAK_TIME);
-    let measured = shapes.iter().map(|&shape| shapes::measure(&contenders, shape, budget));
+    let measured = shapes.into_iter().map(|shape| shapes::measure(&contenders, shape, budget));
     let measured = measured.collect::<Outcome<Vec<_>>>()?;
     let peak = peak.max(fma_peak::measure(used_threads, PEAK_TIME));
     let report = shapes::ShapesReport::new(&arguments.model, Machine::new(peak), peak, &contenders, measured);

@@ -11,10 +11,11 @@ use crate::run::warn;
 use clap::Args;
 use lockstep_bert::{BertModel, LoadOptions};
 use lockstep_runtime::plan::Prepared;
+use lockstep_runtime::tensor::DType;
 use lockstep_runtime::{Device, Fallback, Packing, PlanOptions};
 use report::Report;
 pub(crate) use report::cost;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A model, and the device to ask about it.
@@ -25,8 +26,8 @@ Examples:
   lockstep inspect MODEL --device reference --shape 8x256
   lockstep inspect MODEL --dot model.dot && dot -Tsvg model.dot > model.svg
 
-A node is native where the device has a kernel for it, rewritten where the device declares another form of it, and
-refused otherwise; a model with refused nodes does not run there. Operations and bytes are counted from the graph as it
+A node is native where the device has a kernel for it, rewritten where the device declares another form of it, and \
+refused otherwise; a model with refused nodes does not run there. Operations and bytes are counted from the graph as it \
 was built, before fusion: a multiply and an add are two operations.")]
 pub(crate) struct InspectArguments {
     /// A Hugging Face or sentence-transformers folder
@@ -34,9 +35,9 @@ pub(crate) struct InspectArguments {
     model: PathBuf,
     #[command(flatten)]
     device: DeviceArguments,
-    /// The extents that costs are counted at, BATCHxTOKENS
-    #[arg(long, value_name = "SHAPE", default_value = "1x128")]
-    shape: Shape,
+    /// The extents that costs are counted at, BATCHxTOKENS [default: 1x128, or as many tokens as the model takes]
+    #[arg(long, value_name = "SHAPE")]
+    shape: Option<Shape>,
     /// Write the graph that the device runs, for Graphviz
     #[arg(long, value_name = "FILE")]
     dot: Option<PathBuf>,
@@ -46,9 +47,12 @@ pub(crate) struct InspectArguments {
 pub(crate) fn inspect(arguments: &InspectArguments, output: &mut Output) -> Outcome {
     let DeviceArguments { device, dtype, threads } = &arguments.device;
     let device = backends::open(device, *threads)?;
-    let model = load(&arguments.model, device.as_ref(), *dtype)?;
+    let (model, dtype) = load(&arguments.model, device.as_ref(), *dtype)?;
     warn(&arguments.model, model.warnings());
-    check_length(arguments.shape, &model)?;
+    let shape = match arguments.shape {
+        Some(shape) => check_length(shape, &model)?,
+        None => Shape { batch: 1, seq: 128 }.within(model.config().max_position_embeddings),
+    };
     let survey = Prepared::survey(model.graph(), device.as_ref()).map_err(|error| Failure::of(&error))?;
     let options = PlanOptions { packing: Packing::Auto, fallback: Fallback::Deny, fuse: true };
     let plan = Prepared::new(model.graph(), Arc::clone(&device), options);
@@ -60,16 +64,12 @@ pub(crate) fn inspect(arguments: &InspectArguments, output: &mut Output) -> Outc
             say("note", "the device does not run this model; the picture is of the graph as it was built");
         }
     }
-    let report = Report::new(&arguments.model, &model, device.info(), arguments.shape, &survey, plan)?;
+    let report = Report::new(&arguments.model, &model, device.info(), dtype, shape, &survey, plan)?;
     if output.is_json() { output.json_line(&report) } else { print::print(&report, output) }
 }
 
-/// Loads a model in a dtype that the device computes in.
-pub(crate) fn load(
-    folder: &std::path::Path,
-    device: &dyn Device,
-    dtype: Option<lockstep_runtime::tensor::DType>,
-) -> Outcome<BertModel> {
+/// Loads a model in a dtype that the device computes in, and gives that dtype.
+pub(crate) fn load(folder: &Path, device: &dyn Device, dtype: Option<DType>) -> Outcome<(BertModel, DType)> {
     let info = device.info();
     let dtype = dtype.unwrap_or(info.default_dtype);
     if !info.dtypes.contains(&dtype) {
@@ -80,15 +80,15 @@ pub(crate) fn load(
         }
         .into());
     }
-    Ok(BertModel::load(folder, LoadOptions { dtype, ..LoadOptions::default() })?)
+    Ok((BertModel::load(folder, LoadOptions { dtype, ..LoadOptions::default() })?, dtype))
 }
 
-/// Refuses more tokens than the model has positions for.
-pub(crate) fn check_length(shape: Shape, model: &BertModel) -> Outcome {
+/// The shape, unless it has more tokens than the model has positions.
+pub(crate) fn check_length(shape: Shape, model: &BertModel) -> Outcome<Shape> {
     let longest = model.config().max_position_embeddings;
     if shape.seq > longest {
         let what = format!("--shape {shape}: the model takes at most {longest} tokens");
         return Err(Failure::Usage(what));
     }
-    Ok(())
+    Ok(shape)
 }

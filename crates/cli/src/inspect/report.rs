@@ -99,6 +99,7 @@ impl Report {
         folder: &Path,
         model: &BertModel,
         device: &DeviceInfo,
+        dtype: DType,
         shape: Shape,
         survey: &[NodePlan],
         plan: plan::Result<Prepared>,
@@ -120,7 +121,7 @@ impl Report {
             model: folder.display().to_string(),
             head: head(model.head()),
             device: device.id.clone(),
-            dtype: dtype_of(graph, device.default_dtype),
+            dtype,
             inputs: graph.inputs().iter().map(|&id| named(&graph.value(id).name, id)).collect(),
             outputs: graph.outputs().iter().map(|(name, id)| named(name, *id)).collect(),
             checkpoints: graph.checkpoints().iter().map(|(name, _)| name.clone()).collect(),
@@ -170,11 +171,6 @@ fn head(head: &Head) -> &'static str {
         Head::Embedding(_) => "embedding",
         _ => "other",
     }
-}
-
-/// The dtype that the first output is in, which is the one the model computes in.
-fn dtype_of(graph: &Graph, default: DType) -> DType {
-    graph.outputs().first().map_or(default, |(_, id)| graph.value(*id).ty.dtype)
 }
 
 fn refusal(node: &NodePlan) -> Option<Refusal> {

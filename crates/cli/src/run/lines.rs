@@ -3,9 +3,9 @@
 use std::fmt;
 use std::io::{self, BufRead};
 
-/// The longest line that is read. A model reads a few hundred tokens, and tokenizing takes some hundred bytes of memory
-/// per character, so that a longer line is a mistake and would be an expensive one.
-pub(super) const LONGEST_LINE: usize = 4 << 20;
+/// The longest line that is read. A model reads a few hundred tokens, and tokenizing takes some 700 bytes of memory per
+/// character, so that a longer line is a mistake and would be an expensive one.
+pub(super) const LONGEST_LINE: usize = 1 << 20;
 
 /// What is wrong with a line.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -23,8 +23,8 @@ Examples:
   lockstep run MODEL --file documents.jsonl > answers.jsonl
   cat documents.txt | lockstep run MODEL -
 
-A file has one text per line (.txt), or one object per line (.jsonl): {\"text\": .., \"text_pair\": .., \"id\": ..}, of
-which only \"text\" must be there and \"id\" is handed on. Answers are JSON Lines, in the order of the file, each with
+A file has one text per line (.txt), or one object per line (.jsonl): {\"text\": .., \"text_pair\": .., \"id\": ..}, of \
+which only \"text\" must be there and \"id\" is handed on. Answers are JSON Lines, in the order of the file, each with \
 its line number. A line that is no text is reported with its number and left out; the exit code is then 1.")]
 pub(crate) struct RunArguments {
     /// A Hugging Face or sentence-transformers folder

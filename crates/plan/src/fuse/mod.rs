@@ -11,7 +11,7 @@ mod norm;
 mod tests;
 
 use lockstep_hal::Device;
-use lockstep_hal::graph::{Graph, Node, Op, Result, Rewriter, ValueId};
+use lockstep_hal::graph::{Graph, Node, Op, Result, Rewriter, ValueId, infer};
 use std::collections::BTreeSet;
 
 /// What the rules need to know of the graph they rewrite.
@@ -87,7 +87,7 @@ fn apply(graph: &Graph, device: Option<&dyn Device>, rule: FusionRule) -> Result
     rewriter.finish()
 }
 
-/// Emits `op` as `node`'s stand-in if the device runs it natively on these (new) inputs.
+/// Emits `op` as `node`'s stand-in if it gives what the node gives, and the device runs it natively on these (new) inputs.
 fn emit_if_native(
     context: &Context<'_>,
     rewriter: &mut Rewriter<'_>,
@@ -96,6 +96,11 @@ fn emit_if_native(
     inputs: &[ValueId],
 ) -> Result<bool> {
     let types: Vec<_> = inputs.iter().map(|&id| rewriter.builder.ty(id)).collect();
+    // A pattern may be there and yet broadcast where the fused op does not.
+    let wanted = &context.graph.value(node.outputs[0]).ty;
+    if !infer(&node.name, &op, &types).is_ok_and(|given| given.as_slice() == std::slice::from_ref(wanted)) {
+        return Ok(false);
+    }
     if context.device.is_some_and(|device| !crate::query::is_native(device, &op, &types)) {
         return Ok(false);
     }

@@ -172,3 +172,24 @@ fn a_softmax_over_another_axis_is_no_attention() {
     b.output("y", sum).unwrap();
     assert!(!ops(&fuse(&b.finish().unwrap(), None).unwrap()).contains_key("Attention"));
 }
+
+/// Scores of one batch of queries and another of keys, which products broadcast and attention does not.
+#[test]
+fn an_attention_that_broadcasts_its_batch_stays_as_it_is() {
+    let mut b = GraphBuilder::new();
+    let x = b.input("x", TensorType::fixed(DType::F64, &[2, 3, HIDDEN])).unwrap();
+    let memory = b.input("memory", TensorType::fixed(DType::F64, &[1, 5, HIDDEN])).unwrap();
+    let q = heads(&mut b, "q", x, &[0, 2, 1, 3]).unwrap();
+    let k = heads(&mut b, "k", memory, &[0, 2, 3, 1]).unwrap();
+    let v = heads(&mut b, "v", memory, &[0, 2, 1, 3]).unwrap();
+    let scores = b.matmul("scores", q, k).unwrap();
+    let probabilities = b.softmax("probabilities", scores, 3).unwrap();
+    let context = b.matmul("context", probabilities, v).unwrap();
+    let joined = b.transpose("joined", context, &[0, 2, 1, 3]).unwrap();
+    let joined = b.reshape("joined", joined, &[2, 3, HIDDEN].map(Dim::from)).unwrap();
+    b.output("y", joined).unwrap();
+    let graph = b.finish().unwrap();
+    assert!(!ops(&fuse(&graph, None).unwrap()).contains_key("Attention"));
+    let device = ReferenceBackend::default().open(0).unwrap();
+    Prepared::new(&graph, device, PlanOptions::default()).unwrap();
+}

@@ -1,0 +1,3 @@
+//! Micro and end-to-end benchmarks, peers beside us.
+
+pub mod fma_peak;

@@ -1,0 +1,172 @@
+//! How far a device's result of one op may be from the truth, element by element, for exact inputs.
+//!
+//! Every bound is a count of the roundings that the op's definition makes in the accumulate dtype, times what each can
+//! change (first order; Higham, Accuracy and Stability of Numerical Algorithms, 2002, chapters 3 and 4), plus one rounding to
+//! the storage dtype. They look at the inputs, not only at the result, because that is where cancellation is to be seen.
+//! Half the smallest subnormal stands where others put an absolute tolerance.
+
+use lockstep_runtime::graph::DType;
+
+/// The unit roundoff: half the distance of 1 to the next number.
+pub fn unit_roundoff(dtype: DType) -> f64 {
+    match dtype {
+        DType::F64 => 2f64.powi(-53),
+        DType::F32 => 2f64.powi(-24),
+        DType::F16 => 2f64.powi(-11),
+        DType::Bf16 => 2f64.powi(-8),
+        _ => 0.0,
+    }
+}
+
+/// The smallest positive number.
+pub fn smallest_subnormal(dtype: DType) -> f64 {
+    match dtype {
+        DType::F64 => f64::from_bits(1),
+        DType::F32 => 2f64.powi(-149),
+        DType::F16 => 2f64.powi(-24),
+        DType::Bf16 => 2f64.powi(-133),
+        _ => 0.0,
+    }
+}
+
+/// The dtypes that a device computes an op in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arithmetic {
+    /// What results are stored in.
+    pub storage: DType,
+    /// What sums are carried in.
+    pub accumulate: DType,
+}
+
+impl Arithmetic {
+    /// The unit roundoff of the accumulate dtype.
+    pub fn unit(&self) -> f64 {
+        unit_roundoff(self.accumulate)
+    }
+
+    /// `n u / (1 - n u)`: what `n` roundings can change, relatively.
+    pub fn gamma(&self, n: usize) -> f64 {
+        let nu = n as f64 * self.unit();
+        nu / (1.0 - nu)
+    }
+
+    /// The one rounding of the result `y` to storage.
+    pub fn stored(&self, y: f64) -> f64 {
+        let subnormals = smallest_subnormal(self.storage) + smallest_subnormal(self.accumulate);
+        unit_roundoff(self.storage) * y.abs() + subnormals / 2.0
+    }
+
+    /// A function whose error is `ulp` units in the last place of the accumulate dtype.
+    pub fn function(&self, ulp: f64, y: f64) -> f64 {
+        2.0 * self.unit() * ulp * y.abs()
+    }
+
+    /// A sum of `terms` numbers whose magnitudes sum to `magnitudes`, in any order; also `k` products, each rounded, with
+    /// `terms = k + 1`.
+    pub fn sum(&self, terms: usize, magnitudes: f64) -> f64 {
+        self.gamma(terms) * magnitudes
+    }
+
+    /// GELU of `x`, either form, from its formula or a better one: three roundings of each part, and what a relative error of
+    /// the function's argument does to it.
+    pub fn gelu(&self, x: f64, y: f64) -> f64 {
+        let u = self.unit();
+        6.0 * u * (x.abs() / 2.0 + y.abs()) + x * x * (-x * x / 2.0).exp() * u
+    }
+
+    /// A row of softmax: the subtraction's rounding goes through the exponential, the sum has n roundings, and exponential,
+    /// reciprocal and product have at most 8 units between them.
+    pub fn softmax(&self, x: &[f64], y: &[f64]) -> Vec<f64> {
+        let u = self.unit();
+        let largest = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let below = |x: f64| if x == f64::NEG_INFINITY { 0.0 } else { (x - largest).abs() };
+        let spread: f64 = x.iter().zip(y).map(|(&x, &y)| y * below(x)).sum();
+        let fixed = self.gamma(x.len()) + 8.0 * u;
+        x.iter().zip(y).map(|(&x, &y)| y * (2.0 * u * (below(x) + spread) + fixed)).collect()
+    }
+
+    /// A row of LayerNorm in two passes; `rounded` is how many roundings `x` itself has behind it (1 for a sum with a
+    /// residual).
+    pub fn layer_norm(&self, x: &[f64], gamma: &[f64], beta: &[f64], epsilon: f64, rounded: usize) -> Vec<f64> {
+        let (n, u) = (x.len() as f64, self.unit());
+        let mean = x.iter().sum::<f64>() / n;
+        let magnitude = x.iter().map(|x| x.abs()).sum::<f64>() / n;
+        let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
+        let sigma = (variance + epsilon).sqrt();
+        let of_mean = (self.gamma(x.len()) + (1 + rounded) as f64 * u) * magnitude;
+        let of_sigma = (self.gamma(x.len()) + (of_mean / sigma).powi(2)) / 2.0 + 6.0 * u;
+        (x.iter().zip(gamma).zip(beta))
+            .map(|((&x, &gamma), &beta)| {
+                let normalised = (x - mean) / sigma;
+                let of_centred = of_mean + u * (x - mean).abs() + rounded as f64 * u * x.abs();
+                // A residual's rounding moves the deviation too: at most by its share of each element's own.
+                let of_rounded = rounded as f64 * u * magnitude / sigma;
+                gamma.abs() * (of_centred / sigma + normalised.abs() * (of_sigma + of_rounded))
+                    + 2.0 * u * ((normalised * gamma).abs() + beta.abs())
+            })
+            .collect()
+    }
+
+    /// Attention over at most `keys` keys with scores of magnitude up to `score` (the sum of the magnitudes of its `size`
+    /// products, scaled): scores move by `gamma(size + 2)` of that, a weight by the exponential of twice it and by softmax's
+    /// own roundings, and the result by what all weights can do to `weighted`, the softmax-weighted magnitudes of values.
+    pub fn attention(&self, size: usize, keys: usize, score: f64, weighted: f64) -> f64 {
+        let u = self.unit();
+        let of_scores = (2.0 * self.gamma(size + 2) * score).exp_m1();
+        let of_softmax = 8.0 * u * score + self.gamma(keys) + 8.0 * u;
+        (of_scores + of_softmax + self.gamma(keys + 2)) * weighted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const F32: Arithmetic = Arithmetic { storage: DType::F32, accumulate: DType::F32 };
+
+    #[test]
+    fn units_are_those_of_the_formats() {
+        assert_eq!(unit_roundoff(DType::F32), f64::from(f32::EPSILON) / 2.0);
+        assert_eq!(unit_roundoff(DType::F64), f64::EPSILON / 2.0);
+        assert_eq!(smallest_subnormal(DType::F32), f64::from(f32::from_bits(1)));
+    }
+
+    /// A sum in f32 that loses every small term is what the bound is there to allow, and one that loses a large one is not.
+    #[test]
+    fn a_sum_is_bounded_by_its_magnitudes() {
+        let terms = [1e8f32, 1.0, 1.0, 1.0, -1e8];
+        let truth: f64 = terms.iter().map(|&x| f64::from(x)).sum();
+        let found: f32 = terms.iter().sum();
+        let magnitudes: f64 = terms.iter().map(|&x| f64::from(x.abs())).sum();
+        let bound = F32.sum(terms.len(), magnitudes);
+        assert!((f64::from(found) - truth).abs() <= bound);
+        assert!((truth - 1e8).abs() > bound);
+    }
+
+    /// Biased against unbiased variance, and a large epsilon, must stand out of the bound.
+    #[test]
+    fn the_bound_of_layer_norm_tells_one_definition_from_another() {
+        let x: Vec<f64> = (0..16).map(|i| f64::from(i) * 0.3).collect();
+        let (gamma, beta) = (vec![1.0; 16], vec![0.0; 16]);
+        let normed = |divisor: f64, epsilon: f64| -> Vec<f64> {
+            let mean = x.iter().sum::<f64>() / 16.0;
+            let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / divisor;
+            x.iter().map(|x| (x - mean) / (variance + epsilon).sqrt()).collect()
+        };
+        let bound = F32.layer_norm(&x, &gamma, &beta, 1e-5, 0);
+        let truth = normed(16.0, 1e-5);
+        for wrong in [normed(15.0, 1e-5), normed(16.0, 1e-3)] {
+            assert!((0..16).any(|at| (wrong[at] - truth[at]).abs() > bound[at]));
+        }
+    }
+
+    #[test]
+    fn softmax_without_its_maximum_stands_out() {
+        let x = [0.0, 1.0, f64::NEG_INFINITY];
+        let sum: f64 = x.iter().map(|x| x.exp()).sum();
+        let y: Vec<f64> = x.iter().map(|x| x.exp() / sum).collect();
+        let bound = F32.softmax(&x, &y);
+        assert!(bound[1] < 1e-5 && bound[1] > 0.0);
+        assert_eq!(bound[2], 0.0);
+    }
+}

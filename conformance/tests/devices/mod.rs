@@ -1,0 +1,120 @@
+//! A device that counts, and an op that stops a run.
+#![allow(dead_code, unreachable_pub, missing_docs)] // Each test binary uses its own part.
+
+use lockstep_cpu::{CustomKernel, TensorView, TensorViewMut};
+use lockstep_runtime::graph::{
+    self, Custom, CustomOp, DType, GraphBuilder, Op, TensorType, ValueId,
+};
+use lockstep_runtime::hal::{Buffer, Executable, MemRules, OpQuery, Program, Result, Support, Usage};
+use lockstep_runtime::tensor::HostTensor;
+use lockstep_runtime::{Cancel, Device, DeviceInfo};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// A device that counts how often it compiles.
+#[derive(Debug)]
+pub struct CountingDevice {
+    inner: Arc<dyn Device>,
+    pub compiles: AtomicUsize,
+}
+
+impl CountingDevice {
+    pub fn new(inner: Arc<dyn Device>) -> Arc<Self> {
+        Arc::new(Self { inner, compiles: AtomicUsize::new(0) })
+    }
+}
+
+impl Device for CountingDevice {
+    fn info(&self) -> &DeviceInfo {
+        self.inner.info()
+    }
+
+    fn mem_rules(&self) -> MemRules {
+        self.inner.mem_rules()
+    }
+
+    fn support(&self, query: &OpQuery<'_>) -> Support {
+        self.inner.support(query)
+    }
+
+    fn alloc(&self, bytes: usize, usage: Usage) -> Result<Buffer> {
+        self.inner.alloc(bytes, usage)
+    }
+
+    fn write(&self, destination: &Buffer, at: usize, source: &[u8]) -> Result<()> {
+        self.inner.write(destination, at, source)
+    }
+
+    fn read(&self, source: &Buffer, at: usize, destination: &mut [u8]) -> Result<()> {
+        self.inner.read(source, at, destination)
+    }
+
+    fn compile(self: Arc<Self>, program: Arc<Program>) -> Result<Box<dyn Executable>> {
+        self.compiles.fetch_add(1, Ordering::Relaxed);
+        self.inner.clone().compile(program)
+    }
+}
+
+/// The identity; when armed, it cancels the run that it is in.
+#[derive(Debug, Default)]
+pub struct Stop(Mutex<Option<Cancel>>);
+
+impl Stop {
+    /// A flag that the op's next run sets.
+    pub fn arm(&self) -> Cancel {
+        let cancel = Cancel::new();
+        *self.0.lock().expect("no test panicked in here") = Some(cancel.clone());
+        cancel
+    }
+
+    fn fire(&self) {
+        if let Some(cancel) = self.0.lock().expect("no test panicked in here").take() {
+            cancel.cancel();
+        }
+    }
+}
+
+impl CustomOp for Stop {
+    fn name(&self) -> &str {
+        "test.stop"
+    }
+
+    fn infer(&self, inputs: &[TensorType]) -> std::result::Result<Vec<TensorType>, String> {
+        match inputs {
+            [x] => Ok(vec![x.clone()]),
+            _ => Err(format!("takes one input, got {}", inputs.len())),
+        }
+    }
+
+    fn decompose(&self, builder: &mut GraphBuilder, inputs: &[ValueId]) -> graph::Result<Vec<ValueId>> {
+        let permutation: Vec<usize> = (0..builder.ty(inputs[0]).shape.len()).collect();
+        builder.node("same", Op::Transpose { permutation }, &inputs[..1])
+    }
+
+    fn reference(&self, inputs: &[HostTensor]) -> std::result::Result<Vec<HostTensor>, String> {
+        self.fire();
+        Ok(inputs.to_vec())
+    }
+}
+
+impl CustomKernel for Stop {
+    fn name(&self) -> &str {
+        "test.stop"
+    }
+
+    fn supports(&self, inputs: &[DType]) -> bool {
+        inputs == [DType::F32]
+    }
+
+    fn run(
+        &self,
+        _: &Custom,
+        inputs: &[TensorView<'_>],
+        outputs: &mut [TensorViewMut<'_>],
+    ) -> std::result::Result<(), String> {
+        self.fire();
+        let x = inputs[0].elements::<f32>().ok_or("takes f32")?;
+        outputs[0].elements::<f32>().ok_or("gives f32")?.copy_from_slice(x);
+        Ok(())
+    }
+}

@@ -1,0 +1,79 @@
+//! Small random BERT folders, token ids for them, and comparisons to the bit.
+#![allow(dead_code, unreachable_pub, missing_docs)] // Each test binary uses its own part.
+
+use lockstep_bert::fixtures::{Fixture, vocabulary};
+use lockstep_bert::{BertModel, LoadOptions};
+use lockstep_runtime::graph::DType;
+use lockstep_runtime::tensor::HostTensor;
+use lockstep_runtime::{Error, RunResult};
+use std::error::Error as _;
+use tempfile::TempDir;
+
+/// A loaded folder; its files live as long as it does.
+pub struct RandomModel {
+    pub model: BertModel,
+    _folder: TempDir,
+}
+
+impl RandomModel {
+    pub fn new(fixture: &Fixture, dtype: DType) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        fixture.write(folder.path()).expect("the folder is written");
+        let options = LoadOptions { dtype, ..LoadOptions::default() };
+        let model = BertModel::load(folder.path(), options).unwrap_or_else(|error| panic!("{fixture:?}: {error}"));
+        Self { model, _folder: folder }
+    }
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014).
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, limit: usize) -> usize {
+        (self.bits() % limit as u64) as usize
+    }
+
+    /// Between -1 and 1.
+    pub fn value(&mut self) -> f64 {
+        (self.bits() >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+    }
+}
+
+/// Rows of random token ids of a random folder, of these lengths.
+pub fn random_rows(seed: u64, lengths: &[usize]) -> Vec<Vec<i64>> {
+    let mut random = Random(seed);
+    let words = vocabulary().len();
+    lengths.iter().map(|&length| (0..length).map(|_| random.below(words) as i64).collect()).collect()
+}
+
+/// Outputs and taps by name, as bytes.
+pub fn bits(result: &RunResult) -> Vec<(String, Vec<u8>)> {
+    (result.outputs().iter().chain(result.taps())).map(|(name, tensor)| (name.clone(), tensor.bytes().to_vec())).collect()
+}
+
+/// The bytes of row `row` of a batch, of its first `length` positions where the tensor is `[batch, seq, width]`.
+pub fn row_bits(tensor: &HostTensor, row: usize, length: usize) -> &[u8] {
+    let shape = tensor.shape();
+    let per_row = tensor.bytes().len() / shape[0];
+    let all = &tensor.bytes()[row * per_row..(row + 1) * per_row];
+    if shape.len() == 3 { &all[..per_row / shape[1] * length] } else { all }
+}
+
+/// An error with everything behind it, as a user reads it.
+pub fn told(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!("; {cause}"));
+        source = cause.source();
+    }
+    text
+}

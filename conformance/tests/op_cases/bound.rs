@@ -1,0 +1,205 @@
+//! The bound of each op, from its inputs. Magnitudes (`|A| |B|`, sums of `|x|`) are the reference's own, of inputs without
+//! their signs.
+
+use lockstep_conformance::bounds::Arithmetic;
+use lockstep_runtime::graph::{
+    Activation, Attention, BinaryOp, Linear, Op, Operands, PoolKind, ReduceOp, Sequences, UnaryOp,
+};
+use lockstep_runtime::hal::NumericsProfile;
+use lockstep_runtime::tensor::{DType, HostTensor};
+
+/// The largest error of ln in units, from the table of the processor's kernels; the C library's is smaller.
+const LOG_ULP: f64 = 0.8;
+/// exp and one plus it, then a division.
+const SIGMOID_ROUNDINGS: f64 = 2.0;
+
+/// What a device may be off by, element by element; 0 where an op computes nothing. `reference` runs an op on the oracle.
+pub fn bound(
+    op: &Op,
+    inputs: &[HostTensor],
+    truth: &HostTensor,
+    arithmetic: Arithmetic,
+    profile: &NumericsProfile,
+    reference: &dyn Fn(&Op, &[HostTensor]) -> HostTensor,
+) -> Vec<f64> {
+    let exact = vec![0.0; truth.element_count()];
+    if !truth.dtype().is_float() {
+        return exact;
+    }
+    let y = truth.to_f64();
+    let each = |error: &dyn Fn(f64) -> f64| y.iter().map(|&y| error(y)).collect::<Vec<f64>>();
+    let magnitudes = |op: &Op, inputs: &[HostTensor]| {
+        let inputs: Vec<HostTensor> = inputs.iter().map(magnitude).collect();
+        reference(op, &inputs).to_f64()
+    };
+    let computed = match op {
+        Op::Select
+        | Op::Cast { .. }
+        | Op::Transpose { .. }
+        | Op::Reshape { .. }
+        | Op::Expand { .. }
+        | Op::Slice { .. }
+        | Op::Concat { .. }
+        | Op::Gather { .. }
+        | Op::Fill { .. }
+        | Op::Iota { .. }
+        | Op::Compare(_)
+        | Op::Custom(_)
+        | Op::Unary(UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Relu | UnaryOp::Not)
+        | Op::Binary(BinaryOp::Max | BinaryOp::Min | BinaryOp::And | BinaryOp::Or)
+        | Op::Reduce { op: ReduceOp::Max | ReduceOp::Min, .. }
+        | Op::Pool { kind: PoolKind::Max, .. } => return exact,
+        Op::Unary(function) => {
+            let ulp = match function {
+                UnaryOp::Exp => profile.exp_ulp,
+                UnaryOp::Erf => profile.erf_ulp,
+                UnaryOp::Tanh => profile.tanh_ulp,
+                UnaryOp::Log => LOG_ULP,
+                UnaryOp::Sigmoid => profile.exp_ulp + SIGMOID_ROUNDINGS,
+                // Correctly rounded; the store counts that rounding.
+                _ => 0.5,
+            };
+            each(&|y| arithmetic.function(ulp, y))
+        }
+        Op::Binary(_) => each(&|y| arithmetic.function(0.5, y)),
+        Op::MatMul => {
+            let k = inputs[0].shape()[inputs[0].shape().len() - 1];
+            magnitudes(op, inputs).iter().map(|&sum| arithmetic.sum(k + 1, sum)).collect()
+        }
+        Op::IndexAdd { .. } => {
+            let additions = inputs[1].element_count();
+            magnitudes(op, inputs).iter().map(|&sum| arithmetic.sum(additions, sum)).collect()
+        }
+        Op::Reduce { op: how, axes, keep_axes } => {
+            let terms = axes.iter().map(|&axis| inputs[0].shape()[axis]).product::<usize>();
+            let op = Op::Reduce { op: *how, axes: axes.clone(), keep_axes: *keep_axes };
+            magnitudes(&op, inputs).iter().map(|&sum| arithmetic.sum(terms + 1, sum)).collect()
+        }
+        Op::Pool { kind: PoolKind::Mean, .. } => {
+            let rows = inputs[0].element_count() / inputs[0].shape().last().copied().unwrap_or(1).max(1);
+            magnitudes(op, inputs).iter().map(|&mean| arithmetic.sum(rows + 1, mean)).collect()
+        }
+        Op::Softmax { axis } => rows_along(truth.shape(), *axis, |row| {
+            let x = inputs[0].to_f64();
+            let pick = |values: &[f64]| row.iter().map(|&at| values[at]).collect::<Vec<f64>>();
+            arithmetic.softmax(&pick(&x), &pick(&y))
+        }),
+        Op::LayerNorm { epsilon } => layer_norm(&inputs[0].to_f64(), &inputs[1], &inputs[2], *epsilon, 0, arithmetic),
+        Op::AddLayerNorm { epsilon } => {
+            let sum: Vec<f64> = inputs[0].to_f64().iter().zip(inputs[1].to_f64()).map(|(a, b)| a + b).collect();
+            layer_norm(&sum, &inputs[2], &inputs[3], *epsilon, 1, arithmetic)
+        }
+        Op::Gelu(_) => (inputs[0].to_f64().iter().zip(&y)).map(|(&x, &y)| arithmetic.gelu(x, y)).collect(),
+        Op::Linear(parts) => linear(parts, inputs, &y, arithmetic, profile, reference),
+        Op::Attention(attention) => of_attention(attention, inputs, arithmetic, reference),
+    };
+    assert_eq!(computed.len(), y.len(), "one bound an element");
+    computed.iter().zip(&y).map(|(&bound, &y)| bound + arithmetic.stored(y)).collect()
+}
+
+fn magnitude(tensor: &HostTensor) -> HostTensor {
+    if !tensor.dtype().is_float() {
+        return tensor.clone();
+    }
+    let values: Vec<f64> = tensor.to_f64().iter().map(|x| x.abs()).collect();
+    HostTensor::from_f64(tensor.dtype(), tensor.shape(), &values).expect("the same shape")
+}
+
+/// Calls `of` with the places of each row along `axis` and puts its answers there.
+fn rows_along(shape: &[usize], axis: usize, of: impl Fn(&[usize]) -> Vec<f64>) -> Vec<f64> {
+    let inner: usize = shape[axis + 1..].iter().product();
+    let outer: usize = shape[..axis].iter().product();
+    let mut bounds = vec![0.0; outer * shape[axis] * inner];
+    for block in 0..outer {
+        for column in 0..inner {
+            let row: Vec<usize> = (0..shape[axis]).map(|at| (block * shape[axis] + at) * inner + column).collect();
+            for (&at, bound) in row.iter().zip(of(&row)) {
+                bounds[at] = bound;
+            }
+        }
+    }
+    bounds
+}
+
+fn layer_norm(
+    x: &[f64],
+    gamma: &HostTensor,
+    beta: &HostTensor,
+    epsilon: f64,
+    rounded: usize,
+    arithmetic: Arithmetic,
+) -> Vec<f64> {
+    let (gamma, beta) = (gamma.to_f64(), beta.to_f64());
+    x.chunks(gamma.len()).flat_map(|row| arithmetic.layer_norm(row, &gamma, &beta, epsilon, rounded)).collect()
+}
+
+/// The product's error through the activation (GELU's slope is at most 1.13, tanh's 1), the activation's own, and the
+/// residual's rounding.
+fn linear(
+    parts: &Linear,
+    inputs: &[HostTensor],
+    y: &[f64],
+    arithmetic: Arithmetic,
+    profile: &NumericsProfile,
+    reference: &dyn Fn(&Op, &[HostTensor]) -> HostTensor,
+) -> Vec<f64> {
+    let product = Op::Linear(Linear { activation: None, residual: false, ..*parts });
+    let operands = 2 + usize::from(parts.bias);
+    let k = inputs[1].shape()[1];
+    let before = reference(&product, &inputs[..operands]).to_f64();
+    let magnitudes: Vec<HostTensor> = inputs[..operands].iter().map(magnitude).collect();
+    let magnitudes = reference(&product, &magnitudes).to_f64();
+    let residual = parts.residual.then(|| inputs[operands].to_f64());
+    (0..y.len())
+        .map(|at| {
+            let activated = y[at] - residual.as_ref().map_or(0.0, |residual| residual[at]);
+            let of_product = arithmetic.sum(k + 2, magnitudes[at]);
+            let through = match parts.activation {
+                None => of_product,
+                Some(Activation::Gelu(_)) => 1.13 * of_product + arithmetic.gelu(before[at], activated),
+                Some(Activation::Tanh) => of_product + arithmetic.function(profile.tanh_ulp, activated),
+            };
+            through + if parts.residual { arithmetic.function(0.5, y[at]) } else { 0.0 }
+        })
+        .collect()
+}
+
+fn of_attention(
+    attention: &Attention,
+    inputs: &[HostTensor],
+    arithmetic: Arithmetic,
+    reference: &dyn Fn(&Op, &[HostTensor]) -> HostTensor,
+) -> Vec<f64> {
+    let shape = inputs[0].shape();
+    let merged = attention.operands == Operands::Merged;
+    let hidden = shape[shape.len() - 1] / if merged { 3 } else { 1 };
+    let size = hidden / attention.heads;
+    let keys = match (attention.sequences, merged) {
+        (Sequences::Ends, _) => shape[0],
+        (_, true) => shape[1],
+        (_, false) => inputs[1].shape()[1],
+    };
+    // The longest row of a head bounds every score: |q| |k| scale, by Cauchy and Schwarz.
+    let longest = |tensor: &HostTensor, skip: usize| {
+        let (values, width) = (tensor.to_f64(), tensor.shape()[tensor.shape().len() - 1].max(1));
+        let heads = values.chunks(width).flat_map(|row| row[skip..skip + hidden].chunks(size));
+        heads.map(|head| head.iter().map(|x| x * x).sum::<f64>().sqrt()).fold(0.0, f64::max)
+    };
+    let (q, k) = if merged {
+        (longest(&inputs[0], 0), longest(&inputs[0], hidden))
+    } else {
+        (longest(&inputs[0], 0), longest(&inputs[1], 0))
+    };
+    // The same weights over values without their signs.
+    let mut unsigned = inputs.to_vec();
+    if merged {
+        let width = 3 * hidden;
+        let mut values = inputs[0].to_f64();
+        values.iter_mut().enumerate().filter(|(at, _)| at % width >= 2 * hidden).for_each(|(_, x)| *x = x.abs());
+        unsigned[0] = HostTensor::from_f64(DType::F64, shape, &values).expect("the same shape");
+    } else {
+        unsigned[2] = magnitude(&inputs[2]);
+    }
+    let weighted = reference(&Op::Attention(*attention), &unsigned).to_f64();
+    weighted.iter().map(|&weighted| arithmetic.attention(size, keys, q * k * attention.scale.abs(), weighted)).collect()
+}
