@@ -50,7 +50,12 @@ impl CustomKernel for SwishKernel {
         inputs == [DType::F32]
     }
 
-    fn run(&self, _: &Custom, inputs: &[TensorView<'_>], outputs: &mut [TensorViewMut<'_>]) -> Result<(), String> {
+    fn run(
+        &self,
+        _: &Custom,
+        inputs: &[TensorView<'_>],
+        outputs: &mut [TensorViewMut<'_>],
+    ) -> Result<(), String> {
         let x = inputs[0].elements::<f32>().ok_or("takes f32")?;
         let y = outputs[0].elements::<f32>().ok_or("gives f32")?;
         for (y, x) in y.iter_mut().zip(x) {

@@ -14,7 +14,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let session = Session::builder(model.graph().clone()).device(CpuBackend::default().open(0)?).build()?;
 
     let ids = HostTensor::from_slice(&[1, 5], &[2i64, 1184, 1251, 1209, 3])?;
-    let (types, mask) = (HostTensor::from_slice(&[1, 5], &[0i64; 5])?, HostTensor::from_slice(&[1, 5], &[1i64; 5])?);
+    let (types, mask) =
+        (HostTensor::from_slice(&[1, 5], &[0i64; 5])?, HostTensor::from_slice(&[1, 5], &[1i64; 5])?);
     let inputs = [("input_ids", &ids), ("token_type_ids", &types), ("attention_mask", &mask)];
 
     let plain = session.run(&inputs)?;

@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     match evaluate(&arguments) {
         Ok(0) => ExitCode::SUCCESS,
         Ok(documents) => {
-            eprintln!("{documents} documents differ from PyTorch's predictions");
+            eprintln!("documents that differ from PyTorch's predictions: {documents}");
             ExitCode::FAILURE
         }
         Err(error) => {
@@ -124,8 +124,8 @@ struct Predicted {
 fn evaluate(arguments: &Arguments) -> Result<usize, Failure> {
     let backends: Vec<Arc<dyn Backend>> = vec![
         Arc::new(CpuBackend::default()),
-        Arc::new(CandleBackend::default()),
-        Arc::new(ReferenceBackend::default()),
+        Arc::new(CandleBackend::new()),
+        Arc::new(ReferenceBackend::new()),
     ];
     let device = Registry::new(backends).open(&arguments.device)?;
     let classifier = Model::load("document-classifier", device.clone())?;

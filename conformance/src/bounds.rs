@@ -87,7 +87,14 @@ impl Arithmetic {
 
     /// A row of LayerNorm in two passes; `rounded` is how many roundings `x` itself has behind it (1 for a sum with a
     /// residual).
-    pub fn layer_norm(&self, x: &[f64], gamma: &[f64], beta: &[f64], epsilon: f64, rounded: usize) -> Vec<f64> {
+    pub fn layer_norm(
+        &self,
+        x: &[f64],
+        gamma: &[f64],
+        beta: &[f64],
+        epsilon: f64,
+        rounded: usize,
+    ) -> Vec<f64> {
         let (n, u) = (x.len() as f64, self.unit());
         let mean = x.iter().sum::<f64>() / n;
         let magnitude = x.iter().map(|x| x.abs()).sum::<f64>() / n;

@@ -20,11 +20,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 fn reference() -> Arc<dyn Device> {
-    ReferenceBackend::default().open(0).expect("the reference")
+    ReferenceBackend::new().open(0).expect("the reference")
 }
 
 fn candle() -> Arc<dyn Device> {
-    CandleBackend::default().open(0).expect("candle")
+    CandleBackend::new().open(0).expect("candle")
 }
 
 fn cpu(isa: Isa) -> Arc<dyn Device> {
@@ -43,7 +43,9 @@ fn graph_of(case: &Case) -> Graph {
             false => b.constant(&name, tensor.clone()),
         });
     }
-    let output = b.single("node", case.op.clone(), &ids).unwrap_or_else(|error| panic!("{}: {error}", case.describe()));
+    let output = b
+        .single("node", case.op.clone(), &ids)
+        .unwrap_or_else(|error| panic!("{}: {error}", case.describe()));
     b.output("y", output).expect("an output");
     b.finish().expect("a graph")
 }
@@ -59,7 +61,9 @@ fn run(device: &Arc<dyn Device>, case: &Case) -> Result<HostTensor, Error> {
 fn in_dtype(case: &Case, dtype: DType) -> Case {
     let op = match &case.op {
         Op::Cast { to: DType::F64 } => Op::Cast { to: dtype },
-        Op::Fill { dtype: DType::F64, value, shape } => Op::Fill { dtype, value: *value, shape: shape.clone() },
+        Op::Fill { dtype: DType::F64, value, shape } => {
+            Op::Fill { dtype, value: *value, shape: shape.clone() }
+        }
         other => other.clone(),
     };
     let narrow = |x: &HostTensor| if x.dtype() == DType::F64 { stored(x, dtype) } else { x.clone() };
@@ -75,14 +79,21 @@ fn widened(case: &Case, dtype: DType) -> Case {
 }
 
 fn support(device: &Arc<dyn Device>, case: &Case) -> Support {
-    let types: Vec<TensorType> = case.inputs.iter().map(|x| TensorType::fixed(x.dtype(), x.shape())).collect();
+    let types: Vec<TensorType> =
+        case.inputs.iter().map(|x| TensorType::fixed(x.dtype(), x.shape())).collect();
     let types: Vec<&TensorType> = types.iter().collect();
     let outputs = infer("node", &case.op, &types).expect("the case fits its op");
     device.support(&OpQuery { op: &case.op, inputs: &types, outputs: &outputs })
 }
 
 /// Runs a case on a device that claims it and holds it to the truth.
-fn hold(device: &Arc<dyn Device>, oracle: &Arc<dyn Device>, dtype: DType, case: &Case, support: &Support) -> Result<(), String> {
+fn hold(
+    device: &Arc<dyn Device>,
+    oracle: &Arc<dyn Device>,
+    dtype: DType,
+    case: &Case,
+    support: &Support,
+) -> Result<(), String> {
     let id = &device.info().id;
     let what = format!("{id} in {dtype}: {}", case.describe());
     let truth_case = widened(case, dtype);
@@ -91,14 +102,20 @@ fn hold(device: &Arc<dyn Device>, oracle: &Arc<dyn Device>, dtype: DType, case: 
     let (truth, found) = match (truth, found) {
         (Ok(truth), Ok(found)) => (truth, found),
         // Values that an op cannot take are refused by both, or by none.
-        (Err(theirs), Err(ours)) if theirs.contains("node: element") && ours.contains("node: ") => return Ok(()),
+        (Err(theirs), Err(ours)) if theirs.contains("node: element") && ours.contains("node: ") => {
+            return Ok(());
+        }
         (Err(text), _) | (_, Err(text)) => return Err(text),
     };
     if found.shape() != truth.shape() {
         return Err(format!("{what}: shape {:?}, expected {:?}", found.shape(), truth.shape()));
     }
     if !found.dtype().is_float() {
-        return if found.bytes() == truth.bytes() { Ok(()) } else { Err(format!("{what}: {:?} is not {:?}", found.to_f64(), truth.to_f64())) };
+        return if found.bytes() == truth.bytes() {
+            Ok(())
+        } else {
+            Err(format!("{what}: {:?} is not {:?}", found.to_f64(), truth.to_f64()))
+        };
     }
     let numerics = &device.info().numerics;
     // A decomposition rounds to storage at every primitive.
@@ -108,7 +125,8 @@ fn hold(device: &Arc<dyn Device>, oracle: &Arc<dyn Device>, dtype: DType, case: 
     };
     let arithmetic = Arithmetic { storage: dtype, accumulate };
     let on_reference = |op: &Op, inputs: &[HostTensor]| {
-        run(oracle, &Case::new(op.clone(), inputs.to_vec())).unwrap_or_else(|error| panic!("{what}: {}", told(&error)))
+        run(oracle, &Case::new(op.clone(), inputs.to_vec()))
+            .unwrap_or_else(|error| panic!("{what}: {}", told(&error)))
     };
     let mut bounds = bound(&case.op, &truth_case.inputs, &truth, arithmetic, numerics, &on_reference);
     if dtype == DType::F64 {
@@ -120,8 +138,11 @@ fn hold(device: &Arc<dyn Device>, oracle: &Arc<dyn Device>, dtype: DType, case: 
         (found.to_f64().iter().zip(&truth.to_f64())).zip(rounded.iter().zip(&bounds)).enumerate()
     {
         let same = found == *rounded || (found.is_nan() && truth.is_nan());
-        if !same && !((found - truth).abs() <= *bound) {
-            return Err(format!("{what}: element {at} is {found:e}, the truth {truth:e}, the bound {bound:.2e}"));
+        let within = (found - truth).abs() <= *bound;
+        if !same && !within {
+            return Err(format!(
+                "{what}: element {at} is {found:e}, the truth {truth:e}, the bound {bound:.2e}"
+            ));
         }
     }
     Ok(())
@@ -134,7 +155,9 @@ const EXPECTED_FAILURES: &[(&str, &str, &str)] =
 
 fn is_expected_failure(device: &str, case: &Case) -> bool {
     let text = case.describe();
-    EXPECTED_FAILURES.iter().any(|(on, op, shape)| *on == device && text.starts_with(op) && text.contains(shape))
+    EXPECTED_FAILURES
+        .iter()
+        .any(|(on, op, shape)| *on == device && text.starts_with(op) && text.contains(shape))
 }
 
 /// Runs every case that a device claims in `dtype`; gives how many ran by op, and the ops it refused.
@@ -151,7 +174,9 @@ fn hold_all(device: &Arc<dyn Device>, dtype: DType) -> (BTreeMap<&'static str, u
                 *ran.entry(kind(&case.op)).or_insert(0) += 1;
                 let held = hold(device, &oracle, dtype, &case, &claimed);
                 match (held, is_expected_failure(&device.info().id, &case)) {
-                    (Ok(()), true) => wrong.push(format!("{}: passes; it is no longer expected to fail", case.describe())),
+                    (Ok(()), true) => {
+                        wrong.push(format!("{}: passes; it is no longer expected to fail", case.describe()))
+                    }
                     (Err(text), false) => wrong.push(text),
                     _ => {}
                 }
@@ -160,7 +185,13 @@ fn hold_all(device: &Arc<dyn Device>, dtype: DType) -> (BTreeMap<&'static str, u
     }
     let id = &device.info().name;
     eprintln!("{id} in {dtype}: {} cases; refused for some dtypes: {refused:?}", ran.values().sum::<usize>());
-    assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), ran.values().sum::<usize>(), wrong[..wrong.len().min(12)].join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {} cases:\n{}",
+        wrong.len(),
+        ran.values().sum::<usize>(),
+        wrong[..wrong.len().min(12)].join("\n")
+    );
     (ran, refused)
 }
 
@@ -229,9 +260,16 @@ fn constant_operands_give_the_bits_of_given_ones() {
 
 #[test]
 fn indices_out_of_range_are_the_same_error_everywhere() {
-    let devices = [(cpu(Isa::detect()), DType::F32), (cpu(Isa::Portable), DType::F16), (candle(), DType::F64), (reference(), DType::F64)];
+    let devices = [
+        (cpu(Isa::detect()), DType::F32),
+        (cpu(Isa::Portable), DType::F16),
+        (candle(), DType::F64),
+        (reference(), DType::F64),
+    ];
     for (device, dtype) in devices {
-        for (bad, narrow) in [(3, false), (-1, false), (i64::MIN, false), (i64::MAX, false), (3, true), (-1, true)] {
+        for (bad, narrow) in
+            [(3, false), (-1, false), (i64::MIN, false), (i64::MAX, false), (3, true), (-1, true)]
+        {
             let data = floats(&[3, 2], &[0.0; 6]);
             let index = integers(&[4], &[0, 2, bad, bad]);
             let index = if narrow { stored(&index, DType::I32) } else { index };

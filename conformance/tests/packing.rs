@@ -8,13 +8,12 @@ use lockstep_bert::fixtures::{Fixture, FixtureHead};
 use lockstep_bert::{BertModel, Pooling};
 use lockstep_conformance::rounding::exact_in_f64;
 use lockstep_cpu::Isa;
-use lockstep_runtime::graph::{
-    Attention, DType, Dim, GraphBuilder, Op, Operands, Sequences, TensorType,
-};
+use lockstep_runtime::graph::{Attention, DType, Dim, GraphBuilder, Op, Operands, Sequences, TensorType};
 use lockstep_runtime::tensor::HostTensor;
 use lockstep_runtime::{Device, Packing, PackingOutcome, RunOptions, Session};
 use models::{
-    Batch, bert_small, candle, cpu, cpu_with, excerpt_ids, largest_difference, load, packings, reference, session, token_rows,
+    Batch, bert_small, candle, cpu, cpu_with, excerpt_ids, largest_difference, load, packings, reference,
+    session, token_rows,
 };
 use std::sync::Arc;
 
@@ -32,7 +31,12 @@ fn run_all(session: &Session, batch: &Batch, taps: &[&str]) -> Vec<(String, Host
 }
 
 /// Every result's row `at` is the bits of the other's row `other`, over the tokens that there are.
-fn assert_same_row(what: &str, a: (&[(String, HostTensor)], usize), b: (&[(String, HostTensor)], usize), length: usize) {
+fn assert_same_row(
+    what: &str,
+    a: (&[(String, HostTensor)], usize),
+    b: (&[(String, HostTensor)], usize),
+    length: usize,
+) {
     assert_eq!(a.0.len(), b.0.len());
     for ((name, x), (_, y)) in a.0.iter().zip(b.0) {
         assert_eq!(row_bits(x, a.1, length), row_bits(y, b.1, length), "{what}: {name} differs");
@@ -135,7 +139,8 @@ fn the_portable_path_is_as_accurate_as_the_best() {
     let truth = token_rows(batch.run(&truth, &RunOptions::new()).output("logits").expect("logits"), &rows);
     let rms = |isa| {
         let session = session(&model, cpu_with(2, isa), Packing::Auto);
-        let found = token_rows(batch.run(&session, &RunOptions::new()).output("logits").expect("logits"), &rows);
+        let found =
+            token_rows(batch.run(&session, &RunOptions::new()).output("logits").expect("logits"), &rows);
         let squares: f64 = found.iter().zip(&truth).map(|(a, b)| (a - b).powi(2)).sum();
         ((squares / truth.len() as f64).sqrt(), largest_difference(&found, &truth))
     };
@@ -147,8 +152,12 @@ fn the_portable_path_is_as_accurate_as_the_best() {
 
 /// A batch whose masks have holes and paddings on the left, and the same rows without what the masks leave out.
 fn holed() -> (Batch, Vec<Vec<usize>>) {
-    let masks: [[i64; 8]; 4] =
-        [[1, 1, 0, 1, 0, 0, 1, 0], [0, 0, 1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 1, 1, 1, 1], [0, 0, 0, 0, 0, 0, 0, 1]];
+    let masks: [[i64; 8]; 4] = [
+        [1, 1, 0, 1, 0, 0, 1, 0],
+        [0, 0, 1, 1, 1, 1, 1, 1],
+        [1, 1, 1, 1, 1, 1, 1, 1],
+        [0, 0, 0, 0, 0, 0, 0, 1],
+    ];
     let mut batch = Batch::of(&random_rows(21, &[8, 8, 8, 8]));
     batch.mask = HostTensor::from_slice(&[4, 8], &masks.concat()).expect("a mask");
     let kept = masks.map(|mask| (0..8).filter(|&at| mask[at] != 0).collect());
@@ -177,7 +186,11 @@ fn masks_with_holes_and_left_padding_pack_to_zeros_where_nothing_is() {
             for (row, kept) in kept.iter().enumerate() {
                 for position in 0..8 {
                     let range = (row * 8 + position) * width..(row * 8 + position + 1) * width;
-                    let wanted = if kept.contains(&position) { b.bytes()[range.clone()].to_vec() } else { vec![0; width] };
+                    let wanted = if kept.contains(&position) {
+                        b.bytes()[range.clone()].to_vec()
+                    } else {
+                        vec![0; width]
+                    };
                     assert_eq!(a.bytes()[range], wanted, "{dtype} {name}, row {row}, position {position}");
                 }
             }
@@ -191,13 +204,20 @@ fn embeddings_see_the_kept_tokens_only() {
     let (batch, _) = holed();
     for pooling in [Pooling::Mean, Pooling::Max] {
         let random = random_model(FixtureHead::NormalizedEmbedding(pooling), DType::F32);
-        let run = |packing, batch: &Batch| bits(&batch.run(&session(&random.model, cpu(), packing), &RunOptions::new()));
+        let run = |packing, batch: &Batch| {
+            bits(&batch.run(&session(&random.model, cpu(), packing), &RunOptions::new()))
+        };
         let packed = run(Packing::Required, &batch);
         assert_eq!(packed, run(Packing::Off, &batch), "{pooling:?}");
         // Other ids where the mask is 0 change nothing.
         let mask = batch.mask.to_f64();
-        let ids: Vec<i64> =
-            batch.ids.to_f64().iter().zip(&mask).map(|(&id, &kept)| if kept == 0.0 { 9 } else { id as i64 }).collect();
+        let ids: Vec<i64> = batch
+            .ids
+            .to_f64()
+            .iter()
+            .zip(&mask)
+            .map(|(&id, &kept)| if kept == 0.0 { 9 } else { id as i64 })
+            .collect();
         let other = Batch { ids: HostTensor::from_slice(&[4, 8], &ids).expect("ids"), ..batch.clone() };
         assert_eq!(packed, run(Packing::Required, &other), "{pooling:?}, packed");
         assert_eq!(packed, run(Packing::Off, &other), "{pooling:?}, padded");
@@ -207,7 +227,8 @@ fn embeddings_see_the_kept_tokens_only() {
 #[test]
 fn a_row_without_a_token_is_one_error_that_names_it() {
     let mut batch = Batch::of(&random_rows(8, &[5, 4, 3]));
-    batch.mask = HostTensor::from_slice(&[3, 5], &[1i64, 1, 1, 1, 1, 0, 0, 0, 0, 0, 1, 1, 1, 0, 0]).expect("a mask");
+    batch.mask =
+        HostTensor::from_slice(&[3, 5], &[1i64, 1, 1, 1, 1, 0, 0, 0, 0, 0, 1, 1, 1, 0, 0]).expect("a mask");
     let devices: [(Arc<dyn Device>, DType); 3] =
         [(cpu(), DType::F32), (reference(), DType::F64), (candle(), DType::F32)];
     for (device, dtype) in devices {
@@ -215,8 +236,11 @@ fn a_row_without_a_token_is_one_error_that_names_it() {
             let random = random_model(head, dtype);
             for &packing in packings(&device) {
                 let session = session(&random.model, device.clone(), packing);
-                let inputs =
-                    [("input_ids", &batch.ids), ("token_type_ids", &batch.types), ("attention_mask", &batch.mask)];
+                let inputs = [
+                    ("input_ids", &batch.ids),
+                    ("token_type_ids", &batch.types),
+                    ("attention_mask", &batch.mask),
+                ];
                 let text = told(&session.run(&inputs).unwrap_err());
                 assert_eq!(
                     text,
@@ -235,7 +259,8 @@ fn a_row_without_a_token_is_one_error_that_names_it() {
 #[test]
 fn packing_on_a_device_without_attention_is_refused() {
     let random = random_model(FixtureHead::SequenceClassification(3), DType::F64);
-    let builder = Session::builder(random.model.graph().clone()).device(reference()).packing(Packing::Required);
+    let builder =
+        Session::builder(random.model.graph().clone()).device(reference()).packing(Packing::Required);
     let text = told(&builder.build().unwrap_err());
     assert!(text.contains("no attention takes a key mask (was it recognised and fused?)"), "{text}");
 }
@@ -245,7 +270,8 @@ fn a_position_that_the_graph_reads_may_not_be_masked_out_when_packed() {
     let mut batch = Batch::of(&random_rows(8, &[4, 4]));
     batch.mask = HostTensor::from_slice(&[2, 4], &[1i64, 1, 1, 1, 0, 1, 1, 1]).expect("a mask");
     let random = random_model(FixtureHead::SequenceClassification(3), DType::F32);
-    let inputs = [("input_ids", &batch.ids), ("token_type_ids", &batch.types), ("attention_mask", &batch.mask)];
+    let inputs =
+        [("input_ids", &batch.ids), ("token_type_ids", &batch.types), ("attention_mask", &batch.mask)];
     let packed = session(&random.model, cpu(), Packing::Required);
     let text = told(&packed.run(&inputs).unwrap_err());
     assert!(text.contains("attention_mask: row 1 masks out position 0"), "{text}");
@@ -267,7 +293,8 @@ fn a_position_beyond_the_batch_is_an_error_and_not_the_next_row() {
     b.output("third", third).expect("an output");
     let graph = b.finish().expect("a graph");
     for packing in [Packing::Required, Packing::Off] {
-        let session = Session::builder(graph.clone()).device(cpu()).packing(packing).build().expect("a session");
+        let session =
+            Session::builder(graph.clone()).device(cpu()).packing(packing).build().expect("a session");
         let run = |length: usize| {
             let x = HostTensor::zeros(DType::F32, &[3, length, 4]).expect("x");
             let mask = HostTensor::from_bools(&[3, length], &vec![true; 3 * length]).expect("mask");

@@ -86,7 +86,8 @@ const EVERY_HEAD: [FixtureHead; 10] = [
 
 /// Every head, and around them every way to name, store and shard, and extents that no tile divides.
 fn fixtures() -> Vec<Fixture> {
-    let extents = [(32, 4, 48), (18, 6, 35), (21, 7, 13), (36, 3, 40), (80, 1, 64), (33, 11, 129), (16, 16, 16)];
+    let extents =
+        [(32, 4, 48), (18, 6, 35), (21, 7, 13), (36, 3, 40), (80, 1, 64), (33, 11, 129), (16, 16, 16)];
     let namings = [Naming::Plain, Naming::Prefixed, Naming::Old];
     let dtypes = [DType::F32, DType::F16, DType::Bf16, DType::F64];
     (EVERY_HEAD.into_iter().cycle().take(14).enumerate())
@@ -143,7 +144,9 @@ fn every_backend_in_f32_is_within_a_few_roundings_on_every_folder() {
         let (truth, ideal) = ideal(reference(), &random.model, &rows, &[&last]);
         let widest = fixture.hidden_size.max(fixture.intermediate_size) as f64;
         let factor = 2.0 * (1.0 + widest.sqrt());
-        for (device, packing) in [(cpu(), Packing::Required), (cpu(), Packing::Off), (candle(), Packing::Auto)] {
+        for (device, packing) in
+            [(cpu(), Packing::Required), (cpu(), Packing::Off), (candle(), Packing::Auto)]
+        {
             let id = device.info().id.clone();
             let error = Numbers::of(&session(&random.model, device, packing), &rows, &[&last]).error(&truth);
             worst = worst.max(error.rms / ideal.rms / factor);
@@ -156,7 +159,10 @@ fn every_backend_in_f32_is_within_a_few_roundings_on_every_folder() {
 
 fn hold_to_the_ideal(what: &str, error: Error, ideal: Error) {
     let (rms, largest) = (error.rms / ideal.rms, error.largest / ideal.largest);
-    eprintln!("{what}: rms {rms:.3}, largest {largest:.3} of the ideal's {:.2e} and {:.2e}", ideal.rms, ideal.largest);
+    eprintln!(
+        "{what}: rms {rms:.3}, largest {largest:.3} of the ideal's {:.2e} and {:.2e}",
+        ideal.rms, ideal.largest
+    );
     assert!(rms <= 1.5 && largest <= 3.0, "{what}: {error:?} against {ideal:?}");
 }
 
@@ -168,7 +174,8 @@ fn the_cpu_in_half_precision_is_as_good_as_the_format_on_every_folder() {
             let (rows, last) = (rows_of(&fixture), last_layer(&random.model));
             let (truth, ideal) = ideal(reference(), &random.model, &rows, &[&last]);
             for packing in [Packing::Required, Packing::Off] {
-                let error = Numbers::of(&session(&random.model, cpu(), packing), &rows, &[&last]).error(&truth);
+                let error =
+                    Numbers::of(&session(&random.model, cpu(), packing), &rows, &[&last]).error(&truth);
                 hold_to_the_ideal(&format!("{dtype} {packing:?} {:?}", fixture.head), error, ideal);
             }
         }
@@ -185,7 +192,9 @@ fn the_cpu_in_half_precision_is_as_good_as_the_format_on_the_trained_models() {
     for folder in ["document-classifier", "field-extractor"] {
         for dtype in [DType::F16, DType::Bf16] {
             let model = load(&bert_small(folder), dtype);
-            for (of, taps) in [("logits", &[][..]), ("logits and layers", &["encoder.1.output", "encoder.3.output"])] {
+            for (of, taps) in
+                [("logits", &[][..]), ("logits and layers", &["encoder.1.output", "encoder.3.output"])]
+            {
                 let (truth, ideal) = ideal(candle(), &model, &rows, taps);
                 let error = Numbers::of(&session(&model, cpu(), Packing::Auto), &rows, taps).error(&truth);
                 hold_to_the_ideal(&format!("{folder} {dtype}, {of}"), error, ideal);

@@ -15,7 +15,8 @@ use lockstep_runtime::hal::Provenance;
 use lockstep_runtime::plan::Prepared;
 use lockstep_runtime::tensor::HostTensor;
 use lockstep_runtime::{
-    Backend, Cancel, Device, Error, Fallback, Packing, PackingOutcome, Registry, RunOptions, Session, hal, plan,
+    Backend, Cancel, Device, Error, Fallback, Packing, PackingOutcome, Registry, RunOptions, Session, hal,
+    plan,
 };
 use lockstep_template::TemplateBackend;
 use models::{Batch, bert_small, candle, cpu, excerpt_ids, load, packings, reference, session};
@@ -32,7 +33,8 @@ fn devices() -> [(Arc<dyn Device>, DType); 3] {
 }
 
 fn run(session: &Session, batch: &Batch) -> Result<Vec<(String, Vec<u8>)>, Error> {
-    let inputs = [("input_ids", &batch.ids), ("token_type_ids", &batch.types), ("attention_mask", &batch.mask)];
+    let inputs =
+        [("input_ids", &batch.ids), ("token_type_ids", &batch.types), ("attention_mask", &batch.mask)];
     session.run(&inputs).map(|result| bits(&result))
 }
 
@@ -60,7 +62,11 @@ fn eight_threads_get_the_bits_of_one() {
                 scope.spawn(move || {
                     for turn in 0..6 {
                         let at = (thread + turn) % batches.len();
-                        assert_eq!(run(session, &batches[at]).expect("a run"), alone[at], "{id}, thread {thread}");
+                        assert_eq!(
+                            run(session, &batches[at]).expect("a run"),
+                            alone[at],
+                            "{id}, thread {thread}"
+                        );
                     }
                 });
             }
@@ -72,7 +78,8 @@ fn eight_threads_get_the_bits_of_one() {
 fn asking_for_less_computes_less() {
     let random = RandomModel::new(&Fixture { head: FixtureHead::Encoder, ..Fixture::default() }, DType::F32);
     let session = session(&random.model, cpu(), Packing::Off);
-    let symbols: SymbolValues = [("batch", 2), ("seq", 5)].map(|(name, value)| (Symbol::new(name), value)).into();
+    let symbols: SymbolValues =
+        [("batch", 2), ("seq", 5)].map(|(name, value)| (Symbol::new(name), value)).into();
     let steps = |outputs: &[&str], taps: &[&str]| {
         session.prepared().bind(&symbols, outputs, taps).expect("a program").program.steps().len()
     };
@@ -87,7 +94,8 @@ fn asking_for_less_computes_less() {
 #[test]
 fn a_run_that_is_cancelled_before_it_starts_does_nothing() {
     let batch = Batch::of(&random_rows(6, &[5, 9]));
-    let inputs = [("input_ids", &batch.ids), ("token_type_ids", &batch.types), ("attention_mask", &batch.mask)];
+    let inputs =
+        [("input_ids", &batch.ids), ("token_type_ids", &batch.types), ("attention_mask", &batch.mask)];
     for (device, dtype) in devices() {
         let random = classifier(dtype);
         let session = session(&random.model, device, Packing::Auto);
@@ -113,7 +121,8 @@ fn a_run_stops_at_the_step_after_the_flag_is_set() {
         let stopped = b.custom("stop", stop.clone(), &[first]).expect("the custom op")[0];
         let last = b.unary("last", UnaryOp::Neg, stopped).expect("neg");
         b.output("y", last).expect("an output");
-        let session = Session::builder(b.finish().expect("a graph")).device(device).build().expect("a session");
+        let session =
+            Session::builder(b.finish().expect("a graph")).device(device).build().expect("a session");
         let x = HostTensor::zeros(dtype, &[4]).expect("zeros");
         let cancel = stop.arm();
         let error = session.run_with(&[("x", &x)], &RunOptions::new().cancel(&cancel)).unwrap_err();
@@ -131,7 +140,8 @@ fn a_large_batch_is_cancelled_from_another_thread() {
     let session = session(&model, cpu(), Packing::Auto);
     let batch = Batch::of(&rows);
     let cancel = Cancel::new();
-    let inputs = [("input_ids", &batch.ids), ("token_type_ids", &batch.types), ("attention_mask", &batch.mask)];
+    let inputs =
+        [("input_ids", &batch.ids), ("token_type_ids", &batch.types), ("attention_mask", &batch.mask)];
     let result = std::thread::scope(|scope| {
         scope.spawn(|| {
             std::thread::sleep(Duration::from_millis(20));
@@ -147,7 +157,8 @@ fn a_large_batch_is_cancelled_from_another_thread() {
 #[test]
 fn inputs_that_do_not_fit_say_how() {
     let good = Batch::of(&random_rows(6, &[5, 9]));
-    let (ids, types, mask) = (("input_ids", &good.ids), ("token_type_ids", &good.types), ("attention_mask", &good.mask));
+    let (ids, types, mask) =
+        (("input_ids", &good.ids), ("token_type_ids", &good.types), ("attention_mask", &good.mask));
     let floats = good.ids.cast(DType::F32).expect("a cast");
     let flat = good.ids.reshape(&[18]).expect("a shape");
     let other = HostTensor::zeros(DType::I64, &[2, 8]).expect("zeros");
@@ -155,11 +166,23 @@ fn inputs_that_do_not_fit_say_how() {
     let empty = HostTensor::zeros(DType::I64, &[2, 0]).expect("zeros");
     let cases: Vec<(Vec<(&str, &HostTensor)>, &str)> = vec![
         (vec![ids, types], "input `attention_mask`: was not given; the graph takes i64[batch, seq]"),
-        (vec![ids, types, mask, ("labels", &good.ids)], "input `labels`: the graph has no such input; it has input_ids"),
+        (
+            vec![ids, types, mask, ("labels", &good.ids)],
+            "input `labels`: the graph has no such input; it has input_ids",
+        ),
         (vec![ids, types, mask, ids], "input `input_ids`: was given twice"),
-        (vec![("input_ids", &floats), types, mask], "input `input_ids`: is f32[2, 9], the graph takes i64[batch, seq]"),
-        (vec![("input_ids", &flat), types, mask], "input `input_ids`: is i64[18], the graph takes i64[batch, seq]"),
-        (vec![ids, ("token_type_ids", &other), mask], "input `token_type_ids`: axis 1 of [2, 8]: `seq` is 8 here and 9"),
+        (
+            vec![("input_ids", &floats), types, mask],
+            "input `input_ids`: is f32[2, 9], the graph takes i64[batch, seq]",
+        ),
+        (
+            vec![("input_ids", &flat), types, mask],
+            "input `input_ids`: is i64[18], the graph takes i64[batch, seq]",
+        ),
+        (
+            vec![ids, ("token_type_ids", &other), mask],
+            "input `token_type_ids`: axis 1 of [2, 8]: `seq` is 8 here and 9",
+        ),
         (vec![("input_ids", &none), types, mask], "axis 0 of [0, 9]: `batch` is 0; give at least one"),
         (vec![("input_ids", &empty), types, mask], "axis 1 of [2, 0]: `seq` is 0; give at least one"),
     ];
@@ -233,7 +256,8 @@ fn programs_at_rest_are_kept_within_the_cache_and_found_again() {
     };
     for (cache_bytes, compiles) in [(64 << 20, 2), (0, 3), (1, 3)] {
         let device = CountingDevice::new(cpu());
-        let builder = Session::builder(random.model.graph().clone()).device(device.clone()).cache_bytes(cache_bytes);
+        let builder =
+            Session::builder(random.model.graph().clone()).device(device.clone()).cache_bytes(cache_bytes);
         let session = builder.build().expect("a session");
         let before = device.compiles.load(Ordering::Relaxed);
         for (batch, truth) in batches.iter().zip(&truth) {
@@ -249,8 +273,8 @@ fn programs_at_rest_are_kept_within_the_cache_and_found_again() {
 fn an_unknown_device_lists_the_backends() {
     let registry = Registry::new(vec![
         Arc::new(CpuBackend::default()),
-        Arc::new(ReferenceBackend::default()),
-        Arc::new(CandleBackend::default()),
+        Arc::new(ReferenceBackend::new()),
+        Arc::new(CandleBackend::new()),
         Arc::new(TemplateBackend::new()),
     ]);
     let text = |spec: &str| told(&registry.open(spec).map(|device| device.info().id.clone()).unwrap_err());
@@ -260,10 +284,14 @@ fn an_unknown_device_lists_the_backends() {
         assert!(text.ends_with("known backends: cpu, reference, candle, template"), "{text}");
     }
     for name in ["cpu", "reference", "candle", "template"] {
-        assert!(text(&format!("{name}:7")).contains(&format!("{name}:7 does not exist; {name} has 1 device(s)")));
+        assert!(
+            text(&format!("{name}:7")).contains(&format!("{name}:7 does not exist; {name} has 1 device(s)"))
+        );
         assert_eq!(registry.open(&format!("{name}:0")).expect("there").info().id, format!("{name}:0"));
     }
-    assert!(registry.probe().iter().all(|probe| probe.devices.as_ref().is_ok_and(|devices| devices.len() == 1)));
+    assert!(
+        registry.probe().iter().all(|probe| probe.devices.as_ref().is_ok_and(|devices| devices.len() == 1))
+    );
 }
 
 #[test]
@@ -278,10 +306,16 @@ fn a_device_without_kernels_lists_every_node_at_once() {
     };
     assert_eq!(device, "template:0");
     let names = |all: &mut dyn Iterator<Item = &String>| all.cloned().collect::<Vec<_>>();
-    assert_eq!(names(&mut refused.iter().map(|node| &node.node)), names(&mut nodes.iter().map(|node| &node.name)));
+    assert_eq!(
+        names(&mut refused.iter().map(|node| &node.node)),
+        names(&mut nodes.iter().map(|node| &node.name))
+    );
     let text = told(&error);
     assert!(text.contains(&format!("cannot run {} node(s)", nodes.len())), "{text}");
-    assert!(text.contains("encoder.1.output.LayerNorm (LayerNorm of f32[batch, seq, 32], f32[32], f32[32])"), "{text}");
+    assert!(
+        text.contains("encoder.1.output.LayerNorm (LayerNorm of f32[batch, seq, 32], f32[32], f32[32])"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -294,7 +328,10 @@ fn a_declared_rewrite_and_an_allowed_decomposition_are_told_apart() {
     let graph = b.finish().expect("a graph");
     let refused = Session::builder(graph.clone()).device(cpu()).build().unwrap_err();
     let text = told(&refused);
-    assert!(text.contains("cannot run 1 node(s)") && text.contains("custom (test.stop of f32[2, 3, 4])"), "{text}");
+    assert!(
+        text.contains("cannot run 1 node(s)") && text.contains("custom (test.stop of f32[2, 3, 4])"),
+        "{text}"
+    );
     assert!(text.contains("its decomposition was not allowed; allow it to try"), "{text}");
 
     let builder = Session::builder(graph).device(cpu()).fallback(Fallback::Decompose);
@@ -329,8 +366,14 @@ fn packing_that_cannot_be_says_why() {
     b.output("y", y).expect("an output");
     let graph = b.finish().expect("a graph");
     let error = Session::builder(graph.clone()).device(cpu()).packing(Packing::Required).build().unwrap_err();
-    assert!(told(&error).contains("sequences cannot be packed: no attention takes a key mask"), "{}", told(&error));
+    assert!(
+        told(&error).contains("sequences cannot be packed: no attention takes a key mask"),
+        "{}",
+        told(&error)
+    );
     let session = Session::builder(graph.clone()).device(cpu()).build().expect("a session");
-    assert!(matches!(session.prepared().packing(), PackingOutcome::Padded(why) if why.contains("no attention")));
+    assert!(
+        matches!(session.prepared().packing(), PackingOutcome::Padded(why) if why.contains("no attention"))
+    );
     assert!(matches!(Session::builder(graph).build().unwrap_err(), Error::NoDevice));
 }

@@ -72,15 +72,22 @@ fn tapping_any_checkpoint_or_all_leaves_the_output_bits() {
 fn choosing_outputs_leaves_their_bits() {
     let batch = Batch::of(&random_rows(4, &LENGTHS));
     for (what, session) in sessions() {
-        let plain: BTreeMap<String, Vec<u8>> = bits(&batch.run(&session, &RunOptions::new())).into_iter().collect();
-        for outputs in [&["pooler_output"][..], &["last_hidden_state"], &["pooler_output", "last_hidden_state"]] {
+        let plain: BTreeMap<String, Vec<u8>> =
+            bits(&batch.run(&session, &RunOptions::new())).into_iter().collect();
+        for outputs in
+            [&["pooler_output"][..], &["last_hidden_state"], &["pooler_output", "last_hidden_state"]]
+        {
             let found = bits(&batch.run(&session, &RunOptions::new().outputs(outputs)));
             assert_eq!(found.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), outputs, "{what}");
             for (name, output) in &found {
                 assert_eq!(output, &plain[name], "{what}: {name} alone differs");
             }
             let options = RunOptions::new().outputs(outputs).taps(&["encoder.0.output", "pooler"]);
-            assert_eq!(bits(&batch.run(&session, &options))[..found.len()], found, "{what}: {outputs:?} with taps");
+            assert_eq!(
+                bits(&batch.run(&session, &options))[..found.len()],
+                found,
+                "{what}: {outputs:?} with taps"
+            );
         }
     }
 }
@@ -106,19 +113,29 @@ fn tapping_every_layer_of_the_trained_model_leaves_the_logits() {
 #[test]
 fn unknown_names_list_what_there_is() {
     let batch = Batch::of(&random_rows(5, &LENGTHS));
-    let inputs = [("input_ids", &batch.ids), ("token_type_ids", &batch.types), ("attention_mask", &batch.mask)];
+    let inputs =
+        [("input_ids", &batch.ids), ("token_type_ids", &batch.types), ("attention_mask", &batch.mask)];
     for (what, session) in sessions() {
         let tap = session.run_with(&inputs, &RunOptions::new().taps(&["encoder.7.output"])).unwrap_err();
         let text = told(&tap);
-        assert!(text.contains("no checkpoint `encoder.7.output`") && text.contains("encoder.1.output"), "{what}: {text}");
+        assert!(
+            text.contains("no checkpoint `encoder.7.output`") && text.contains("encoder.1.output"),
+            "{what}: {text}"
+        );
         let output = session.run_with(&inputs, &RunOptions::new().outputs(&["logits"])).unwrap_err();
         let text = told(&output);
-        assert!(text.contains("no output `logits`") && text.contains("last_hidden_state, pooler_output"), "{what}: {text}");
+        assert!(
+            text.contains("no output `logits`") && text.contains("last_hidden_state, pooler_output"),
+            "{what}: {text}"
+        );
         let twice = session.run_with(&inputs, &RunOptions::new().taps(&["pooler", "pooler"])).unwrap_err();
         assert!(told(&twice).contains("two checkpoints are called `pooler`"), "{what}: {}", told(&twice));
         let result = batch.run(&session, &RunOptions::new().taps(&["pooler"]));
         let text = told(&result.tap("embeddings").unwrap_err());
         assert!(text.contains("gave no `embeddings`") && text.contains("pooler"), "{what}: {text}");
-        assert_eq!(result.tap("pooler").expect("a tap").bytes(), result.output("pooler_output").expect("it").bytes());
+        assert_eq!(
+            result.tap("pooler").expect("a tap").bytes(),
+            result.output("pooler_output").expect("it").bytes()
+        );
     }
 }

@@ -1,11 +1,10 @@
 //! The examples run and print what their readers expect.
 
-use std::path::PathBuf;
 use std::process::Command;
 
 /// Runs an example that cargo built beside this test and gives what it printed.
 fn output(name: &str) -> String {
-    let mut path = PathBuf::from(std::env::current_exe().expect("a test binary"));
+    let mut path = std::env::current_exe().expect("a test binary");
     path.pop();
     path.pop();
     path.push("examples");
@@ -36,6 +35,7 @@ fn a_tapped_layer_leaves_the_output_as_it_was() {
 fn a_custom_op_is_refused_decomposed_and_run() {
     let printed = output("custom_op");
     assert!(printed.contains("swish (example.swish of f32[3])"), "{printed}");
-    let results: Vec<&str> = printed.lines().filter_map(|line| line.split_once("[-0.26894")).map(|(_, x)| x).collect();
+    let results: Vec<&str> =
+        printed.lines().filter_map(|line| line.split_once("[-0.26894")).map(|(_, x)| x).collect();
     assert_eq!(results.len(), 2, "{printed}");
 }

@@ -8,8 +8,8 @@ use crate::pool::Pool;
 use crate::{BuildError, support};
 use lockstep_hal::graph::DType;
 use lockstep_hal::{
-    Backend, Buffer, Device, DeviceInfo, Error, Executable, HostBuffer, MemRules, NumericsProfile, OpQuery, Overflow,
-    Program, Result, Support, Usage, WeightCache,
+    Backend, Buffer, Device, DeviceInfo, Error, Executable, HostBuffer, MemRules, NumericsProfile, OpQuery,
+    Overflow, Program, Result, Support, Usage, WeightCache,
 };
 use lockstep_kernels::linear::PackedWeights;
 use lockstep_kernels::{Isa, Parallel};
@@ -115,7 +115,8 @@ impl Backend for CpuBackend {
     }
 
     fn devices(&self) -> Result<Vec<DeviceInfo>> {
-        let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        let threads =
+            self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         Ok(vec![self.info(threads)])
     }
 
@@ -177,7 +178,10 @@ impl Device for CpuDevice {
 
     fn compile(self: Arc<Self>, program: Arc<Program>) -> Result<Box<dyn Executable>> {
         if !program.alignment().is_multiple_of(ALIGNMENT) {
-            return Err(Error::program(format!("was laid out for {} bytes, the CPU takes {ALIGNMENT}", program.alignment())));
+            return Err(Error::program(format!(
+                "was laid out for {} bytes, the CPU takes {ALIGNMENT}",
+                program.alignment()
+            )));
         }
         program.check_steps(self.as_ref())?;
         let context = Context {

@@ -15,9 +15,13 @@ pub enum BuildError {
 impl std::fmt::Display for BuildError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            BuildError::NoThreads => f.write_str("0 threads cannot run anything; give at least 1, or leave the choice out"),
+            BuildError::NoThreads => {
+                f.write_str("0 threads cannot run anything; give at least 1, or leave the choice out")
+            }
             BuildError::Threads(source) => write!(f, "the threads could not be started: {source}"),
-            BuildError::DuplicateKernel(name) => write!(f, "two kernels were given for the custom op `{name}`"),
+            BuildError::DuplicateKernel(name) => {
+                write!(f, "two kernels were given for the custom op `{name}`")
+            }
         }
     }
 }

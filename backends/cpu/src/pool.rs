@@ -87,8 +87,13 @@ mod tests {
             let pool = Pool::new(Some(threads)).unwrap();
             for pieces in [0, 1, 2, 7, 100] {
                 let counts: Vec<AtomicUsize> = (0..pieces).map(|_| AtomicUsize::new(0)).collect();
-                pool.run(pieces, &|index| drop(counts[index].fetch_add(1, Ordering::Relaxed)));
-                assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) == 1), "{threads} threads, {pieces}");
+                pool.run(pieces, &|index| {
+                    counts[index].fetch_add(1, Ordering::Relaxed);
+                });
+                assert!(
+                    counts.iter().all(|count| count.load(Ordering::Relaxed) == 1),
+                    "{threads} threads, {pieces}"
+                );
             }
         }
     }

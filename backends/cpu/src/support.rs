@@ -36,9 +36,7 @@ pub(crate) fn support(device: &CpuDevice, query: &OpQuery<'_>) -> Support {
         | Op::Fill { .. }
         | Op::Iota { .. } => native,
         Op::IndexAdd { axis } => when(float, index_add(query, *axis)),
-        Op::Reduce { op, .. } => {
-            when(float || (matches!(x, DType::I64) && *op != ReduceOp::Mean), native)
-        }
+        Op::Reduce { op, .. } => when(float || (matches!(x, DType::I64) && *op != ReduceOp::Mean), native),
         Op::Softmax { axis } => {
             let last = query.inputs.first().is_some_and(|ty| axis + 1 == ty.shape.len());
             when(float, if last { native } else { Support::Rewrite(Rule::Decompose) })
@@ -52,7 +50,11 @@ pub(crate) fn support(device: &CpuDevice, query: &OpQuery<'_>) -> Support {
         Op::Custom(custom) => match device.custom.get(custom.name()) {
             Some(kernel) => {
                 let dtypes: Vec<DType> = query.inputs.iter().map(|ty| ty.dtype).collect();
-                if kernel.supports(&dtypes) { native } else { Support::no("the custom kernel does not take these dtypes") }
+                if kernel.supports(&dtypes) {
+                    native
+                } else {
+                    Support::no("the custom kernel does not take these dtypes")
+                }
             }
             None => Support::no(format!(
                 "no kernel for `{}`; give one to CpuBackend::builder().custom_kernel(..)",
@@ -78,7 +80,8 @@ fn in_place(query: &OpQuery<'_>, input: usize) -> Support {
 
 fn index_add(query: &OpQuery<'_>, axis: usize) -> Support {
     let extents = |at: usize| query.inputs.get(at).and_then(|ty| ty.fixed_shape());
-    let values = extents(0).zip(extents(1)).map_or(0, |(base, index)| index_add_scratch(&base, axis, index[0]));
+    let values =
+        extents(0).zip(extents(1)).map_or(0, |(base, index)| index_add_scratch(&base, axis, index[0]));
     Support::Native(Claim::fixed(DType::F32).aliasing(0, 0).with_workspace(values * size_of::<u32>()))
 }
 
@@ -96,7 +99,11 @@ fn linear_f32(device: &CpuDevice, query: &OpQuery<'_>) -> Option<usize> {
 }
 
 fn matmul_f32(device: &CpuDevice, query: &OpQuery<'_>) -> Option<usize> {
-    let (a, b, out) = (query.inputs.first()?.fixed_shape()?, query.inputs.get(1)?.fixed_shape()?, query.outputs.first()?.fixed_shape()?);
+    let (a, b, out) = (
+        query.inputs.first()?.fixed_shape()?,
+        query.inputs.get(1)?.fixed_shape()?,
+        query.outputs.first()?.fixed_shape()?,
+    );
     Some(matmul_scratch(device.isa, &a, &b, &out, device.pool.threads()))
 }
 

@@ -2,9 +2,7 @@
 #![allow(dead_code, unreachable_pub, missing_docs)] // Each test binary uses its own part.
 
 use lockstep_cpu::{CustomKernel, TensorView, TensorViewMut};
-use lockstep_runtime::graph::{
-    self, Custom, CustomOp, DType, GraphBuilder, Op, TensorType, ValueId,
-};
+use lockstep_runtime::graph::{self, Custom, CustomOp, DType, GraphBuilder, Op, TensorType, ValueId};
 use lockstep_runtime::hal::{Buffer, Executable, MemRules, OpQuery, Program, Result, Support, Usage};
 use lockstep_runtime::tensor::HostTensor;
 use lockstep_runtime::{Cancel, Device, DeviceInfo};

@@ -20,7 +20,8 @@ impl RandomModel {
         let folder = tempfile::tempdir().expect("a temporary folder");
         fixture.write(folder.path()).expect("the folder is written");
         let options = LoadOptions { dtype, ..LoadOptions::default() };
-        let model = BertModel::load(folder.path(), options).unwrap_or_else(|error| panic!("{fixture:?}: {error}"));
+        let model =
+            BertModel::load(folder.path(), options).unwrap_or_else(|error| panic!("{fixture:?}: {error}"));
         Self { model, _folder: folder }
     }
 }
@@ -56,7 +57,9 @@ pub fn random_rows(seed: u64, lengths: &[usize]) -> Vec<Vec<i64>> {
 
 /// Outputs and taps by name, as bytes.
 pub fn bits(result: &RunResult) -> Vec<(String, Vec<u8>)> {
-    (result.outputs().iter().chain(result.taps())).map(|(name, tensor)| (name.clone(), tensor.bytes().to_vec())).collect()
+    (result.outputs().iter().chain(result.taps()))
+        .map(|(name, tensor)| (name.clone(), tensor.bytes().to_vec()))
+        .collect()
 }
 
 /// The bytes of row `row` of a batch, of its first `length` positions where the tensor is `[batch, seq, width]`.

@@ -16,11 +16,11 @@ pub fn bert_small(name: &str) -> PathBuf {
 }
 
 pub fn reference() -> Arc<dyn Device> {
-    ReferenceBackend::default().open(0).expect("the reference is always there")
+    ReferenceBackend::new().open(0).expect("the reference is always there")
 }
 
 pub fn candle() -> Arc<dyn Device> {
-    CandleBackend::default().open(0).expect("candle's CPU is always there")
+    CandleBackend::new().open(0).expect("candle's CPU is always there")
 }
 
 pub fn cpu() -> Arc<dyn Device> {
@@ -51,7 +51,11 @@ pub fn session(model: &BertModel, device: Arc<dyn Device>, packing: Packing) -> 
 
 /// How a device can run BERT. The reference has no fused attention to hand sequence ends to, so it always pads.
 pub fn packings(device: &Arc<dyn Device>) -> &'static [Packing] {
-    if device.info().id.starts_with("reference") { &[Packing::Off] } else { &[Packing::Off, Packing::Required] }
+    if device.info().id.starts_with("reference") {
+        &[Packing::Off]
+    } else {
+        &[Packing::Off, Packing::Required]
+    }
 }
 
 /// A padded batch of token ids.

@@ -84,9 +84,12 @@ pub fn bound(
             let pick = |values: &[f64]| row.iter().map(|&at| values[at]).collect::<Vec<f64>>();
             arithmetic.softmax(&pick(&x), &pick(&y))
         }),
-        Op::LayerNorm { epsilon } => layer_norm(&inputs[0].to_f64(), &inputs[1], &inputs[2], *epsilon, 0, arithmetic),
+        Op::LayerNorm { epsilon } => {
+            layer_norm(&inputs[0].to_f64(), &inputs[1], &inputs[2], *epsilon, 0, arithmetic)
+        }
         Op::AddLayerNorm { epsilon } => {
-            let sum: Vec<f64> = inputs[0].to_f64().iter().zip(inputs[1].to_f64()).map(|(a, b)| a + b).collect();
+            let sum: Vec<f64> =
+                inputs[0].to_f64().iter().zip(inputs[1].to_f64()).map(|(a, b)| a + b).collect();
             layer_norm(&sum, &inputs[2], &inputs[3], *epsilon, 1, arithmetic)
         }
         Op::Gelu(_) => (inputs[0].to_f64().iter().zip(&y)).map(|(&x, &y)| arithmetic.gelu(x, y)).collect(),
@@ -112,7 +115,8 @@ fn rows_along(shape: &[usize], axis: usize, of: impl Fn(&[usize]) -> Vec<f64>) -
     let mut bounds = vec![0.0; outer * shape[axis] * inner];
     for block in 0..outer {
         for column in 0..inner {
-            let row: Vec<usize> = (0..shape[axis]).map(|at| (block * shape[axis] + at) * inner + column).collect();
+            let row: Vec<usize> =
+                (0..shape[axis]).map(|at| (block * shape[axis] + at) * inner + column).collect();
             for (&at, bound) in row.iter().zip(of(&row)) {
                 bounds[at] = bound;
             }
@@ -130,7 +134,9 @@ fn layer_norm(
     arithmetic: Arithmetic,
 ) -> Vec<f64> {
     let (gamma, beta) = (gamma.to_f64(), beta.to_f64());
-    x.chunks(gamma.len()).flat_map(|row| arithmetic.layer_norm(row, &gamma, &beta, epsilon, rounded)).collect()
+    x.chunks(gamma.len())
+        .flat_map(|row| arithmetic.layer_norm(row, &gamma, &beta, epsilon, rounded))
+        .collect()
 }
 
 /// The product's error through the activation (GELU's slope is at most 1.13, tanh's 1), the activation's own, and the
@@ -195,11 +201,18 @@ fn of_attention(
     if merged {
         let width = 3 * hidden;
         let mut values = inputs[0].to_f64();
-        values.iter_mut().enumerate().filter(|(at, _)| at % width >= 2 * hidden).for_each(|(_, x)| *x = x.abs());
+        values
+            .iter_mut()
+            .enumerate()
+            .filter(|(at, _)| at % width >= 2 * hidden)
+            .for_each(|(_, x)| *x = x.abs());
         unsigned[0] = HostTensor::from_f64(DType::F64, shape, &values).expect("the same shape");
     } else {
         unsigned[2] = magnitude(&inputs[2]);
     }
     let weighted = reference(&Op::Attention(*attention), &unsigned).to_f64();
-    weighted.iter().map(|&weighted| arithmetic.attention(size, keys, q * k * attention.scale.abs(), weighted)).collect()
+    weighted
+        .iter()
+        .map(|&weighted| arithmetic.attention(size, keys, q * k * attention.scale.abs(), weighted))
+        .collect()
 }

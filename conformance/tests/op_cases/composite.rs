@@ -19,7 +19,10 @@ pub(super) fn cases() -> Vec<Case> {
     linear(&mut r, &mut cases);
     attention(&mut r, &mut cases);
     pooling(&mut r, &mut cases);
-    cases.push(Case::new(Op::Custom(Custom::new(Arc::new(Stop::default()))), vec![random(&mut r, &[3, 5], 4.0)]));
+    cases.push(Case::new(
+        Op::Custom(Custom::new(Arc::new(Stop::default()))),
+        vec![random(&mut r, &[3, 5], 4.0)],
+    ));
     cases
 }
 
@@ -52,7 +55,14 @@ fn softmax(r: &mut Random, cases: &mut Vec<Case>) {
 }
 
 fn norms(r: &mut Random, cases: &mut Vec<Case>) {
-    for (shape, offset) in [(&[1, 5][..], 0.0), (&[3, 17], 0.0), (&[2, 3, 32], 0.0), (&[2, 130], 64.0), (&[0, 4], 0.0), (&[7], 8.0)] {
+    for (shape, offset) in [
+        (&[1, 5][..], 0.0),
+        (&[3, 17], 0.0),
+        (&[2, 3, 32], 0.0),
+        (&[2, 130], 64.0),
+        (&[0, 4], 0.0),
+        (&[7], 8.0),
+    ] {
         let width = shape[shape.len() - 1];
         for stored_as in [DType::F64, DType::F16, DType::F32] {
             for epsilon in [1e-5, 1e-12] {
@@ -63,7 +73,11 @@ fn norms(r: &mut Random, cases: &mut Vec<Case>) {
                 let inputs = vec![x.clone(), gamma.clone(), beta.clone()];
                 cases.push(Case::new(Op::LayerNorm { epsilon }, inputs.clone()));
                 cases.push(Case::with_constants(Op::LayerNorm { epsilon }, inputs, 1));
-                cases.push(Case::with_constants(Op::AddLayerNorm { epsilon }, vec![x, residual, gamma, beta], 2));
+                cases.push(Case::with_constants(
+                    Op::AddLayerNorm { epsilon },
+                    vec![x, residual, gamma, beta],
+                    2,
+                ));
             }
         }
     }

@@ -34,7 +34,8 @@ impl Case {
     }
 
     pub fn describe(&self) -> String {
-        let types: Vec<String> = self.inputs.iter().map(|x| format!("{}{:?}", x.dtype(), x.shape())).collect();
+        let types: Vec<String> =
+            self.inputs.iter().map(|x| format!("{}{:?}", x.dtype(), x.shape())).collect();
         format!("{:?} of {}, constants from {}", self.op, types.join(", "), self.constants_from)
     }
 }

@@ -42,7 +42,8 @@ fn unary(r: &mut Random, cases: &mut Vec<Case>) {
         // Negative numbers have no logarithm and no root; the edges have some.
         let positive = matches!(op, UnaryOp::Log | UnaryOp::Sqrt);
         let signed = |x: &HostTensor| {
-            let values: Vec<f64> = x.to_f64().iter().map(|x| if positive { x.abs() + 1e-3 } else { *x }).collect();
+            let values: Vec<f64> =
+                x.to_f64().iter().map(|x| if positive { x.abs() + 1e-3 } else { *x }).collect();
             floats(x.shape(), &values)
         };
         for shape in SHAPES {
@@ -86,16 +87,23 @@ fn binary(r: &mut Random, cases: &mut Vec<Case>) {
             cases.push(Case::new(Op::Compare(op), vec![random(r, a, 1.0), random(r, b, 1.0)]));
         }
         cases.push(Case::new(Op::Compare(op), vec![floats(&[12, 1], &EDGES), floats(&[12], &EDGES)]));
-        let whole = [integers(&[4], &[i64::MIN, -1, 0, i64::MAX]), integers(&[4, 1], &[i64::MAX, 0, -1, i64::MIN])];
+        let whole =
+            [integers(&[4], &[i64::MIN, -1, 0, i64::MAX]), integers(&[4, 1], &[i64::MAX, 0, -1, i64::MIN])];
         cases.push(Case::new(Op::Compare(op), whole.iter().map(|x| stored(x, DType::I32)).collect()));
         cases.push(Case::new(Op::Compare(op), whole.to_vec()));
     }
     for op in [CompareOp::Eq, CompareOp::Ne] {
-        cases.push(Case::new(Op::Compare(op), vec![truths(&[2, 1], &[true, false]), truths(&[2], &[true, false])]));
+        cases.push(Case::new(
+            Op::Compare(op),
+            vec![truths(&[2, 1], &[true, false]), truths(&[2], &[true, false])],
+        ));
     }
     for (a, b) in PAIRS {
         let condition = stored(&bits(r, b), DType::Bool);
-        cases.push(Case::new(Op::Select, vec![condition.clone(), random(r, a, 4.0), floats(&[], &[f64::NAN])]));
+        cases.push(Case::new(
+            Op::Select,
+            vec![condition.clone(), random(r, a, 4.0), floats(&[], &[f64::NAN])],
+        ));
         for dtype in [DType::I64, DType::I32, DType::U8, DType::I8, DType::Bool] {
             let inputs = vec![condition.clone(), stored(&bits(r, a), dtype), stored(&bits(r, b), dtype)];
             cases.push(Case::new(Op::Select, inputs));
@@ -159,7 +167,8 @@ fn movement(r: &mut Random, cases: &mut Vec<Case>) {
         (Op::Concat { axis: 2 }, vec![vec![2, 3, 1], vec![2, 3, 17]]),
         (Op::Concat { axis: 0 }, vec![vec![0, 2], vec![0, 2]]),
     ];
-    for (axis, start, step, length) in [(0, 1, 1, 1), (1, 0, 2, 3), (2, 3, 4, 2), (2, 8, 1, 0), (1, 4, 9, 1)] {
+    for (axis, start, step, length) in [(0, 1, 1, 1), (1, 0, 2, 3), (2, 3, 4, 2), (2, 8, 1, 0), (1, 4, 9, 1)]
+    {
         ops.push((Op::Slice { axis, start, step, length: length.into() }, vec![vec![2, 5, 8]]));
     }
     for (op, shapes) in ops {
@@ -174,14 +183,17 @@ fn movement(r: &mut Random, cases: &mut Vec<Case>) {
         }
     }
     for dtype in DType::ALL {
-        for (value, shape) in [(2.9, &[2, 3][..]), (-1.0, &[]), (1e9, &[0]), (f64::NEG_INFINITY, &[17]), (f64::NAN, &[1])] {
+        for (value, shape) in
+            [(2.9, &[2, 3][..]), (-1.0, &[]), (1e9, &[0]), (f64::NEG_INFINITY, &[17]), (f64::NAN, &[1])]
+        {
             cases.push(Case::new(Op::Fill { dtype, value, shape: dims(shape) }, vec![]));
         }
     }
     for length in [0, 1, 33] {
         cases.push(Case::new(Op::Iota { length: length.into() }, vec![]));
     }
-    let values = [0.0, 1.0, -1.0, -3.7, 126.6, 1e5, -7e9, 3e20, f64::NAN, f64::INFINITY, 0.1, 2.5, 3.5, 65520.0];
+    let values =
+        [0.0, 1.0, -1.0, -3.7, 126.6, 1e5, -7e9, 3e20, f64::NAN, f64::INFINITY, 0.1, 2.5, 3.5, 65520.0];
     for from in DType::ALL {
         for to in DType::ALL {
             // Floats to f64 and back: as many roundings as dtypes, and not the device's to choose.
@@ -196,11 +208,21 @@ fn indexed(r: &mut Random, cases: &mut Vec<Case>) {
     for axis in 0..3 {
         for index in [integers(&[2, 2], &[2, 0, 0, 1]), integers(&[], &[1]), integers(&[0], &[])] {
             cases.push(Case::new(Op::Gather { axis }, vec![random(r, &data, 4.0), index.clone()]));
-            cases.push(Case::new(Op::Gather { axis }, vec![random(r, &data, 4.0), stored(&index, DType::I32)]));
-            cases.push(Case::new(Op::Gather { axis }, vec![stored(&random(r, &data, 90.0), DType::I8), index]));
+            cases.push(Case::new(
+                Op::Gather { axis },
+                vec![random(r, &data, 4.0), stored(&index, DType::I32)],
+            ));
+            cases.push(Case::new(
+                Op::Gather { axis },
+                vec![stored(&random(r, &data, 90.0), DType::I8), index],
+            ));
         }
     }
-    cases.push(Case::with_constants(Op::Gather { axis: 0 }, vec![random(r, &[9, 3], 4.0), integers(&[4], &[8, 0, 8, 3])], 1));
+    cases.push(Case::with_constants(
+        Op::Gather { axis: 0 },
+        vec![random(r, &[9, 3], 4.0), integers(&[4], &[8, 0, 8, 3])],
+        1,
+    ));
     for axis in 0..3 {
         for index in [vec![2i64, 0, 2, 2, 1, 2], vec![1], vec![]] {
             let mut shape = data.to_vec();
@@ -218,7 +240,10 @@ fn indexed(r: &mut Random, cases: &mut Vec<Case>) {
     let source: Vec<f64> = (0..99).map(|i| if i % 3 == 2 { -600.0 } else { 300.0 }).collect();
     let inputs = vec![random(r, &[2, 1], 1.0), integers(&[99], &[1; 99]), floats(&[99, 1], &source)];
     cases.push(Case::new(Op::IndexAdd { axis: 0 }, inputs));
-    cases.push(Case::new(Op::IndexAdd { axis: 0 }, vec![floats(&[0, 3], &[]), integers(&[0], &[]), floats(&[0, 3], &[])]));
+    cases.push(Case::new(
+        Op::IndexAdd { axis: 0 },
+        vec![floats(&[0, 3], &[]), integers(&[0], &[]), floats(&[0, 3], &[])],
+    ));
 }
 
 fn integers_like(r: &mut Random, shape: &[usize]) -> HostTensor {

@@ -1,8 +1,9 @@
 //! Building graphs: every node is shape-checked as it is added.
 
 use crate::{
-    Activation, BinaryOp, CompareOp, Constant, Custom, CustomOp, DType, Dim, Error, GeluForm, Graph, HostTensor,
-    Linear, Node, NodeId, Op, Origin, ReduceOp, Result, TensorType, UnaryOp, Value, ValueId, infer,
+    Activation, BinaryOp, CompareOp, Constant, Custom, CustomOp, DType, Dim, Error, GeluForm, Graph,
+    HostTensor, Linear, Node, NodeId, Op, Origin, ReduceOp, Result, TensorType, UnaryOp, Value, ValueId,
+    infer,
 };
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -47,7 +48,8 @@ impl GraphBuilder {
         if self.names.insert(name.clone()) {
             return name;
         }
-        let free = (2..).map(|number| format!("{name}_{number}")).find(|numbered| !self.names.contains(numbered));
+        let free =
+            (2..).map(|number| format!("{name}_{number}")).find(|numbered| !self.names.contains(numbered));
         let numbered = free.unwrap_or(name);
         self.names.insert(numbered.clone());
         numbered
@@ -112,7 +114,9 @@ impl GraphBuilder {
         let op_name = op.name().to_owned();
         match self.node(name, op, inputs)?.as_slice() {
             [output] => Ok(*output),
-            outputs => Err(Error::shape(name, op_name, format!("has {} outputs, expected one", outputs.len()))),
+            outputs => {
+                Err(Error::shape(name, op_name, format!("has {} outputs, expected one", outputs.len())))
+            }
         }
     }
 
@@ -246,7 +250,14 @@ impl GraphBuilder {
     ///
     /// # Errors
     /// [`Error::Shape`].
-    pub fn slice(&mut self, name: &str, x: ValueId, axis: usize, start: usize, length: Dim) -> Result<ValueId> {
+    pub fn slice(
+        &mut self,
+        name: &str,
+        x: ValueId,
+        axis: usize,
+        start: usize,
+        length: Dim,
+    ) -> Result<ValueId> {
         self.single(name, Op::Slice { axis, start, step: 1, length }, &[x])
     }
 

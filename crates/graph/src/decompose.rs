@@ -5,8 +5,8 @@
 //! in f64 the two are the same mathematics, and that is where they are compared.
 
 use crate::{
-    Activation, Attention, BinaryOp, CompareOp, DType, Dim, Error, GeluForm, GraphBuilder, Linear, Op, Operands,
-    PoolKind, ReduceOp, Result, Sequences, UnaryOp, ValueId, infer,
+    Activation, Attention, BinaryOp, CompareOp, DType, Dim, Error, GeluForm, GraphBuilder, Linear, Op,
+    Operands, PoolKind, ReduceOp, Result, Sequences, UnaryOp, ValueId, infer,
 };
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
@@ -67,7 +67,13 @@ fn softmax(b: &mut GraphBuilder, x: ValueId, axis: usize) -> Result<ValueId> {
 }
 
 /// Two passes, biased variance, epsilon inside the root.
-fn layer_norm(b: &mut GraphBuilder, x: ValueId, gamma: ValueId, beta: ValueId, epsilon: f64) -> Result<ValueId> {
+fn layer_norm(
+    b: &mut GraphBuilder,
+    x: ValueId,
+    gamma: ValueId,
+    beta: ValueId,
+    epsilon: f64,
+) -> Result<ValueId> {
     let ty = b.ty(x).clone();
     let last = ty.shape.len().checked_sub(1).ok_or_else(|| Error::shape("", "LayerNorm", "x has no axes"))?;
     let mean = b.reduce("mean", ReduceOp::Mean, x, &[last], true)?;
@@ -149,7 +155,8 @@ fn decompose_attention(b: &mut GraphBuilder, attention: &Attention, inputs: &[Va
             let ty = b.ty(*merged).clone();
             let axis = ty.shape.len().checked_sub(1).ok_or_else(wrong)?;
             let hidden = ty.shape[axis].as_const().ok_or_else(wrong)? / 3;
-            let mut part = |name: &str, at: usize| b.slice(name, *merged, axis, at * hidden, Dim::from(hidden));
+            let mut part =
+                |name: &str, at: usize| b.slice(name, *merged, axis, at * hidden, Dim::from(hidden));
             (part("q", 0)?, part("k", 1)?, part("v", 2)?, rest.first().copied())
         }
         _ => return Err(wrong()),
@@ -157,7 +164,8 @@ fn decompose_attention(b: &mut GraphBuilder, attention: &Attention, inputs: &[Va
     let packed = attention.sequences == Sequences::Ends;
     let out_shape = b.ty(q).shape.clone();
     // Packed tokens are one batch of one long sequence whose mask is true within each sequence.
-    let (q, k, v) = if packed { (batch_of_one(b, q)?, batch_of_one(b, k)?, batch_of_one(b, v)?) } else { (q, k, v) };
+    let (q, k, v) =
+        if packed { (batch_of_one(b, q)?, batch_of_one(b, k)?, batch_of_one(b, v)?) } else { (q, k, v) };
     let q = split_heads(b, "q", q, attention.heads, [0, 2, 1, 3])?;
     let k = split_heads(b, "k", k, attention.heads, [0, 2, 3, 1])?;
     let v = split_heads(b, "v", v, attention.heads, [0, 2, 1, 3])?;
@@ -177,10 +185,18 @@ fn decompose_attention(b: &mut GraphBuilder, attention: &Attention, inputs: &[Va
 }
 
 /// `[batch, seq, hidden]` to `[batch, seq, heads, size]`, permuted.
-fn split_heads(b: &mut GraphBuilder, name: &str, x: ValueId, heads: usize, axes: [usize; 4]) -> Result<ValueId> {
+fn split_heads(
+    b: &mut GraphBuilder,
+    name: &str,
+    x: ValueId,
+    heads: usize,
+    axes: [usize; 4],
+) -> Result<ValueId> {
     let shape = b.ty(x).shape.clone();
     let size = shape[2].divide(&Dim::from(heads));
-    let size = size.ok_or_else(|| Error::shape(name, "Attention", format!("{heads} heads do not divide {}", shape[2])))?;
+    let size = size.ok_or_else(|| {
+        Error::shape(name, "Attention", format!("{heads} heads do not divide {}", shape[2]))
+    })?;
     let split = b.reshape(name, x, &[shape[0].clone(), shape[1].clone(), Dim::from(heads), size])?;
     b.transpose(name, split, &axes)
 }
@@ -247,7 +263,8 @@ fn pool(
             let batch = b.ty(positions).shape[0].clone();
             let index = b.single("index", Op::Iota { length: batch.clone() }, &[])?;
             let index = b.reshape("index", index, &[batch, Dim::from(1), Dim::from(1)])?;
-            let sequence = b.reshape("sequence", sequence, &[Dim::from(1), ty.shape[0].clone(), Dim::from(1)])?;
+            let sequence =
+                b.reshape("sequence", sequence, &[Dim::from(1), ty.shape[0].clone(), Dim::from(1)])?;
             (b.compare("member", CompareOp::Eq, sequence, index)?, batch_of_one(b, data)?)
         }
         _ => {

@@ -19,7 +19,11 @@ impl Graph {
         for (at, node) in self.nodes().iter().enumerate() {
             let marked = node.outputs.iter().any(|id| checkpoints.contains(id));
             let frame = if marked { ", peripheries=2" } else { "" };
-            let _ = writeln!(dot, "  n{at} [label=\"{}\"{frame}];", escape(&format!("{}\n{}", node.op, node.name)));
+            let _ = writeln!(
+                dot,
+                "  n{at} [label=\"{}\"{frame}];",
+                escape(&format!("{}\n{}", node.op, node.name))
+            );
             for &id in &node.inputs {
                 let value = self.value(id);
                 let source = match value.origin {

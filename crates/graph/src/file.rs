@@ -10,7 +10,8 @@ use std::sync::Arc;
 const VERSION: u32 = 1;
 
 /// Makes the implementation of a custom op from its attributes, by the op's name.
-pub type CustomOps = BTreeMap<String, fn(&serde_json::Value) -> std::result::Result<Arc<dyn CustomOp>, String>>;
+pub type CustomOps =
+    BTreeMap<String, fn(&serde_json::Value) -> std::result::Result<Arc<dyn CustomOp>, String>>;
 
 #[derive(Serialize, Deserialize)]
 struct GraphFile {
@@ -156,7 +157,12 @@ impl Graph {
             let inputs = node.inputs.iter().map(|&id| find(&map, id)).collect::<Result<Vec<_>>>()?;
             let outputs = builder.node(&node.name, resolved(node.op, custom_ops)?, &inputs)?;
             if outputs.len() != node.outputs.len() {
-                return Err(bad(format!("{} has {} outputs, the op gives {}", node.name, node.outputs.len(), outputs.len())));
+                return Err(bad(format!(
+                    "{} has {} outputs, the op gives {}",
+                    node.name,
+                    node.outputs.len(),
+                    outputs.len()
+                )));
             }
             map.extend(node.outputs.into_iter().zip(outputs));
         }
@@ -181,5 +187,7 @@ fn resolved(op: Op, custom_ops: &CustomOps) -> Result<Op> {
 }
 
 fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }

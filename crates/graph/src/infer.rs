@@ -1,8 +1,8 @@
 //! Shape inference: one rule per op, for symbolic and known extents alike.
 
 use crate::{
-    Attention, BinaryOp, CompareOp, DType, Dim, Error, Linear, Op, Operands, ReduceOp, Result, Sequences, TensorType,
-    UnaryOp,
+    Attention, BinaryOp, CompareOp, DType, Dim, Error, Linear, Op, Operands, ReduceOp, Result, Sequences,
+    TensorType, UnaryOp,
 };
 
 type Rule<T> = std::result::Result<T, String>;
@@ -63,7 +63,10 @@ fn infer_rule(op: &Op, inputs: &[&TensorType]) -> Rule<Vec<TensorType>> {
             require(sorted.iter().copied().eq(0..x.shape.len()), || {
                 format!("{permutation:?} is not a permutation of {} axes", x.shape.len())
             })?;
-            one(TensorType::new(x.dtype, permutation.iter().map(|&axis| x.shape[axis].clone()).collect::<Vec<_>>()))
+            one(TensorType::new(
+                x.dtype,
+                permutation.iter().map(|&axis| x.shape[axis].clone()).collect::<Vec<_>>(),
+            ))
         }
         Op::Reshape { shape } => {
             let [x] = exactly(inputs)?;
@@ -163,7 +166,9 @@ fn exactly<'a, const N: usize>(inputs: &[&'a TensorType]) -> Rule<[&'a TensorTyp
 }
 
 fn same_dtype(a: &TensorType, b: &TensorType) -> Rule<()> {
-    require(a.dtype == b.dtype, || format!("operands must have one dtype; add a Cast from {} to {}", b.dtype, a.dtype))
+    require(a.dtype == b.dtype, || {
+        format!("operands must have one dtype; add a Cast from {} to {}", b.dtype, a.dtype)
+    })
 }
 
 fn is_float(what: &str, ty: &TensorType) -> Rule<()> {
@@ -175,7 +180,9 @@ fn is_bool(what: &str, ty: &TensorType) -> Rule<()> {
 }
 
 fn is_index(ty: &TensorType) -> Rule<()> {
-    require(matches!(ty.dtype, DType::I64 | DType::I32), || format!("the index must be i64 or i32, is {}", ty.dtype))
+    require(matches!(ty.dtype, DType::I64 | DType::I32), || {
+        format!("the index must be i64 or i32, is {}", ty.dtype)
+    })
 }
 
 fn has_axis(ty: &TensorType, axis: usize) -> Rule<()> {
@@ -218,7 +225,9 @@ fn matmul(a: &TensorType, b: &TensorType) -> Rule<TensorType> {
     require(a.shape.len() >= 2 && b.shape.len() >= 2, || "operands need at least two axes".into())?;
     let (a_batch, a_matrix) = a.shape.split_at(a.shape.len() - 2);
     let (b_batch, b_matrix) = b.shape.split_at(b.shape.len() - 2);
-    require(a_matrix[1] == b_matrix[0], || format!("inner extents {} and {} differ", a_matrix[1], b_matrix[0]))?;
+    require(a_matrix[1] == b_matrix[0], || {
+        format!("inner extents {} and {} differ", a_matrix[1], b_matrix[0])
+    })?;
     let mut shape = broadcast(a_batch, b_batch)?;
     shape.extend([a_matrix[0].clone(), b_matrix[1].clone()]);
     Ok(TensorType::new(a.dtype, shape))
@@ -265,7 +274,9 @@ fn reduce(op: ReduceOp, x: &TensorType, axes: &[usize], keep_axes: bool) -> Rule
         format!("axes {axes:?} must be ascending and of the input")
     })?;
     require(x.dtype != DType::Bool, || "truth values do not reduce; cast them first".into())?;
-    require(op != ReduceOp::Mean || x.dtype.is_float(), || "the mean of integers is not defined; cast first".into())?;
+    require(op != ReduceOp::Mean || x.dtype.is_float(), || {
+        "the mean of integers is not defined; cast first".into()
+    })?;
     let shape: Vec<Dim> = x
         .shape
         .iter()
@@ -281,7 +292,9 @@ fn reduce(op: ReduceOp, x: &TensorType, axes: &[usize], keep_axes: bool) -> Rule
 
 fn layer_norm(epsilon: f64, x: &TensorType, gamma: &TensorType, beta: &TensorType) -> Rule<TensorType> {
     is_float("x", x)?;
-    require(epsilon >= 0.0 && epsilon.is_finite(), || format!("epsilon {epsilon} must be finite and not negative"))?;
+    require(epsilon >= 0.0 && epsilon.is_finite(), || {
+        format!("epsilon {epsilon} must be finite and not negative")
+    })?;
     let width = x.shape.last().ok_or("x needs at least one axis")?;
     for (what, ty) in [("gamma", gamma), ("beta", beta)] {
         is_float(what, ty)?;
@@ -316,7 +329,9 @@ fn linear(parts: &Linear, inputs: &[&TensorType]) -> Rule<TensorType> {
 fn attention_type(attention: &Attention, inputs: &[&TensorType]) -> Rule<TensorType> {
     let operands = if attention.operands == Operands::Merged { 1 } else { 3 };
     let masked = usize::from(attention.sequences != Sequences::Dense);
-    require(inputs.len() == operands + masked, || format!("takes {} inputs, got {}", operands + masked, inputs.len()))?;
+    require(inputs.len() == operands + masked, || {
+        format!("takes {} inputs, got {}", operands + masked, inputs.len())
+    })?;
     let q = inputs[0];
     is_float("q", q)?;
     let rank = if attention.sequences == Sequences::Ends { 2 } else { 3 };
@@ -333,7 +348,9 @@ fn attention_type(attention: &Attention, inputs: &[&TensorType]) -> Rule<TensorT
         require(k == v, || "k and v must be alike".into())?;
         let same_axes = |axis: usize| k.shape[axis] == q.shape[axis];
         let self_only = attention.sequences != Sequences::Ends || same_axes(0);
-        require(same_axes(rank - 1) && (rank == 2 || same_axes(0)) && self_only, || "k and q do not fit".into())?;
+        require(same_axes(rank - 1) && (rank == 2 || same_axes(0)) && self_only, || {
+            "k and q do not fit".into()
+        })?;
     }
     if masked == 1 {
         sequences_fit(attention.sequences, inputs[if operands == 3 { 1 } else { 0 }], inputs[operands])?;

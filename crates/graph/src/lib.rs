@@ -29,7 +29,7 @@ pub use infer::infer;
 pub use lockstep_tensor as tensor;
 pub use lockstep_tensor::{DType, Dim, HostTensor, Symbol, SymbolValues};
 pub use op::{
-    Activation, Attention, BinaryOp, CompareOp, GeluForm, Linear, Op, Operands, PoolKind, ReduceOp, Sequences,
-    UnaryOp,
+    Activation, Attention, BinaryOp, CompareOp, GeluForm, Linear, Op, Operands, PoolKind, ReduceOp,
+    Sequences, UnaryOp,
 };
 pub use rewrite::Rewriter;

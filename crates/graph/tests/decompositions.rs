@@ -3,8 +3,8 @@
 mod transformer;
 
 use lockstep_graph::{
-    Activation, Attention, DType, GeluForm, Graph, GraphBuilder, Linear, Node, Op, Operands, PoolKind, Rewriter,
-    Sequences, TensorType, decompose,
+    Activation, Attention, DType, GeluForm, Graph, GraphBuilder, Linear, Node, Op, Operands, PoolKind,
+    Rewriter, Sequences, TensorType, decompose,
 };
 use transformer::transformer;
 
@@ -20,7 +20,9 @@ fn primitives(graph: &Graph) -> (Graph, usize) {
             let inputs = rewriter.values(&node.inputs).unwrap();
             match rewriter.builder.scoped(&node.name, |b| decompose(&node.op, b, &inputs)).unwrap() {
                 None => rewriter.copy(node).unwrap(),
-                Some(outputs) => node.outputs.iter().zip(outputs).for_each(|(&old, new)| rewriter.replace(old, new)),
+                Some(outputs) => {
+                    node.outputs.iter().zip(outputs).for_each(|(&old, new)| rewriter.replace(old, new))
+                }
             }
         }
         graph = rewriter.finish().unwrap();
@@ -38,7 +40,10 @@ fn composites() -> Vec<(Op, Vec<TensorType>)> {
     let mut all = vec![
         (Op::Softmax { axis: 1 }, vec![ty(x, &[2, 3, 4])]),
         (Op::LayerNorm { epsilon: 1e-5 }, vec![ty(x, &[2, 4]), ty(DType::F16, &[4]), ty(x, &[4])]),
-        (Op::AddLayerNorm { epsilon: 0.0 }, vec![ty(x, &[2, 4]), ty(x, &[2, 4]), ty(x, &[4]), ty(DType::Bf16, &[4])]),
+        (
+            Op::AddLayerNorm { epsilon: 0.0 },
+            vec![ty(x, &[2, 4]), ty(x, &[2, 4]), ty(x, &[4]), ty(DType::Bf16, &[4])],
+        ),
         (Op::Gelu(GeluForm::Erf), vec![ty(x, &[])]),
         (Op::Gelu(GeluForm::Tanh), vec![ty(x, &[0, 3])]),
     ];
@@ -79,8 +84,11 @@ fn every_composite_ends_in_primitives_of_its_own_type() {
     for (op, types) in composites() {
         assert!(!op.is_primitive(), "{op}");
         let mut b = GraphBuilder::new();
-        let inputs: Vec<_> =
-            types.iter().enumerate().map(|(at, ty)| b.input(&format!("input{at}"), ty.clone()).unwrap()).collect();
+        let inputs: Vec<_> = types
+            .iter()
+            .enumerate()
+            .map(|(at, ty)| b.input(&format!("input{at}"), ty.clone()).unwrap())
+            .collect();
         let output = b.single("node", op.clone(), &inputs).unwrap();
         let wanted = b.ty(output).clone();
         b.output("y", output).unwrap();

@@ -3,8 +3,8 @@
 mod transformer;
 
 use lockstep_graph::{
-    CompareOp, Custom, CustomOp, CustomOps, DType, Dim, Error, Graph, GraphBuilder, HostTensor, Op, Result, TensorType,
-    UnaryOp, ValueId,
+    CompareOp, Custom, CustomOp, CustomOps, DType, Dim, Error, Graph, GraphBuilder, HostTensor, Op, Result,
+    TensorType, UnaryOp, ValueId,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,12 +32,15 @@ fn a_graph_comes_back_as_it_was() {
         assert_eq!((&a.name, &a.op), (&b.name, &b.op));
     }
     let names = |graph: &Graph| {
-        let list: Vec<String> = graph.checkpoints().iter().chain(graph.outputs()).map(|(name, _)| name.clone()).collect();
+        let list: Vec<String> =
+            graph.checkpoints().iter().chain(graph.outputs()).map(|(name, _)| name.clone()).collect();
         list
     };
     assert_eq!(names(&back), names(&graph));
     // Types are inferred anew, so equal types show that every shape survived.
-    let types = |graph: &Graph| graph.nodes().iter().map(|n| graph.value(n.outputs[0]).ty.clone()).collect::<Vec<_>>();
+    let types = |graph: &Graph| {
+        graph.nodes().iter().map(|n| graph.value(n.outputs[0]).ty.clone()).collect::<Vec<_>>()
+    };
     assert_eq!(types(&back), types(&graph));
     assert_eq!(back.to_json().unwrap(), text);
 }
@@ -67,7 +70,10 @@ fn fills_that_json_has_no_number_for_survive() {
     assert_eq!(back.digest(), graph.digest());
     for (node, wanted) in back.nodes().iter().zip(values) {
         let Op::Fill { value, .. } = node.op else { panic!("{:?}", node.op) };
-        assert!(value.to_bits() == wanted.to_bits() || (value.is_nan() && wanted.is_nan()), "{value} is not {wanted}");
+        assert!(
+            value.to_bits() == wanted.to_bits() || (value.is_nan() && wanted.is_nan()),
+            "{value} is not {wanted}"
+        );
     }
 }
 
@@ -82,7 +88,8 @@ fn the_digest_tells_graphs_apart() {
     };
     let base = of(UnaryOp::Exp, 1.0, "out");
     assert_eq!(of(UnaryOp::Exp, 1.0, "out"), base);
-    for other in [of(UnaryOp::Log, 1.0, "out"), of(UnaryOp::Exp, 2.0, "out"), of(UnaryOp::Exp, 1.0, "other")] {
+    for other in [of(UnaryOp::Log, 1.0, "out"), of(UnaryOp::Exp, 2.0, "out"), of(UnaryOp::Exp, 1.0, "other")]
+    {
         assert_ne!(other, base);
     }
 }
@@ -138,7 +145,8 @@ fn a_file_with_a_number_changed_is_no_panic() {
     let text = graph.to_json().unwrap();
     let tensors = tensors(&graph);
     let (mut refused, mut read_again) = (0, 0);
-    let digits: Vec<usize> = text.char_indices().filter(|(_, c)| c.is_ascii_digit()).map(|(at, _)| at).collect();
+    let digits: Vec<usize> =
+        text.char_indices().filter(|(_, c)| c.is_ascii_digit()).map(|(at, _)| at).collect();
     for at in digits.into_iter().step_by(7) {
         for number in ["0", "9", "4294967295", "18446744073709551615"] {
             let changed = format!("{}{number}{}", &text[..at], &text[at + 1..]);
@@ -216,7 +224,10 @@ fn custom_ops_come_back_with_their_attributes_or_are_refused() {
     assert_ne!(back.nodes()[0].op, Op::Custom(Custom::new(Arc::new(Times(3.5)))));
 
     let error = Graph::from_json(&text, &CustomOps::new(), none).unwrap_err();
-    assert!(error.to_string().contains("custom op `test.times`, whose implementation was not given"), "{error}");
+    assert!(
+        error.to_string().contains("custom op `test.times`, whose implementation was not given"),
+        "{error}"
+    );
     let broken = text.replace("factor", "divisor");
     let error = Graph::from_json(&broken, &known, none).unwrap_err();
     assert!(error.to_string().contains("custom op `test.times`: needs a factor"), "{error}");

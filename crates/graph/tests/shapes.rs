@@ -3,8 +3,8 @@
 mod transformer;
 
 use lockstep_graph::{
-    Activation, Attention, BinaryOp, CompareOp, DType, Dim, GeluForm, GraphBuilder, Linear, Op, Operands, PoolKind,
-    ReduceOp, Sequences, Symbol, SymbolValues, TensorType, UnaryOp, infer,
+    Activation, Attention, BinaryOp, CompareOp, DType, Dim, GeluForm, GraphBuilder, Linear, Op, Operands,
+    PoolKind, ReduceOp, Sequences, Symbol, SymbolValues, TensorType, UnaryOp, infer,
 };
 use transformer::{HIDDEN, transformer};
 
@@ -87,9 +87,21 @@ fn ops_refuse_what_does_not_fit_and_say_why() {
         (Op::Gather { axis: 0 }, vec![x.clone(), row.clone()], "the index must be i64 or i32, is f32"),
         (Op::Gather { axis: 2 }, vec![x.clone(), ty(I64, &[1])], "has no axis 2"),
         (Op::IndexAdd { axis: 0 }, vec![x.clone(), ty(I64, &[4]), x.clone()], "source must be f32[4, 3]"),
-        (Op::IndexAdd { axis: 0 }, vec![x.clone(), ty(I64, &[1, 2]), x.clone()], "the index must have one axis"),
-        (Op::IndexAdd { axis: 0 }, vec![x.clone(), ty(U8, &[2]), x.clone()], "the index must be i64 or i32, is u8"),
-        (Op::IndexAdd { axis: 0 }, vec![ty(Bool, &[2]), ty(I64, &[2]), ty(Bool, &[2])], "truth values do not add"),
+        (
+            Op::IndexAdd { axis: 0 },
+            vec![x.clone(), ty(I64, &[1, 2]), x.clone()],
+            "the index must have one axis",
+        ),
+        (
+            Op::IndexAdd { axis: 0 },
+            vec![x.clone(), ty(U8, &[2]), x.clone()],
+            "the index must be i64 or i32, is u8",
+        ),
+        (
+            Op::IndexAdd { axis: 0 },
+            vec![ty(Bool, &[2]), ty(I64, &[2]), ty(Bool, &[2])],
+            "truth values do not add",
+        ),
         (reduce(ReduceOp::Sum, &[1, 0]), vec![x.clone()], "axes [1, 0] must be ascending and of the input"),
         (reduce(ReduceOp::Sum, &[0, 0]), vec![x.clone()], "must be ascending"),
         (reduce(ReduceOp::Sum, &[2]), vec![x.clone()], "must be ascending and of the input"),
@@ -100,10 +112,22 @@ fn ops_refuse_what_does_not_fit_and_say_why() {
         (Op::Softmax { axis: 2 }, vec![x.clone()], "has no axis 2"),
         (Op::Softmax { axis: 0 }, vec![ty(I64, &[2])], "x must be a float, is i64"),
         (Op::LayerNorm { epsilon: 1e-5 }, vec![x.clone(), ty(F32, &[2]), row.clone()], "gamma must be [3]"),
-        (Op::LayerNorm { epsilon: 1e-5 }, vec![x.clone(), row.clone(), ty(I64, &[3])], "beta must be a float, is i64"),
-        (Op::LayerNorm { epsilon: -1.0 }, vec![x.clone(), row.clone(), row.clone()], "must be finite and not negative"),
+        (
+            Op::LayerNorm { epsilon: 1e-5 },
+            vec![x.clone(), row.clone(), ty(I64, &[3])],
+            "beta must be a float, is i64",
+        ),
+        (
+            Op::LayerNorm { epsilon: -1.0 },
+            vec![x.clone(), row.clone(), row.clone()],
+            "must be finite and not negative",
+        ),
         (Op::LayerNorm { epsilon: f64::NAN }, vec![x.clone(), row.clone(), row.clone()], "must be finite"),
-        (Op::LayerNorm { epsilon: 0.0 }, vec![ty(F32, &[]), row.clone(), row.clone()], "x needs at least one axis"),
+        (
+            Op::LayerNorm { epsilon: 0.0 },
+            vec![ty(F32, &[]), row.clone(), row.clone()],
+            "x needs at least one axis",
+        ),
         (
             Op::AddLayerNorm { epsilon: 0.0 },
             vec![x.clone(), row.clone(), row.clone(), row.clone()],
@@ -115,10 +139,22 @@ fn ops_refuse_what_does_not_fit_and_say_why() {
         (linear(false, false), vec![x.clone(), ty(F32, &[5, 2])], "x's last extent is 3, the weight takes 2"),
         (linear(true, false), vec![x.clone(), ty(F32, &[5, 3]), row.clone()], "the bias must be [5]"),
         (linear(false, true), vec![x.clone(), ty(F32, &[5, 3]), x.clone()], "the residual must be f32[2, 5]"),
-        (attention(2, Operands::Separate, Sequences::Dense), separate(&[2, 3]), "must have 3 axes and one dtype"),
-        (attention(3, Operands::Separate, Sequences::Dense), separate(&[1, 2, 8]), "3 heads do not divide a hidden extent of 8"),
+        (
+            attention(2, Operands::Separate, Sequences::Dense),
+            separate(&[2, 3]),
+            "must have 3 axes and one dtype",
+        ),
+        (
+            attention(3, Operands::Separate, Sequences::Dense),
+            separate(&[1, 2, 8]),
+            "3 heads do not divide a hidden extent of 8",
+        ),
         (attention(0, Operands::Separate, Sequences::Dense), separate(&[1, 2, 8]), "0 heads do not divide"),
-        (attention(2, Operands::Merged, Sequences::Dense), vec![ty(F32, &[1, 2, 8])], "2 heads do not divide"),
+        (
+            attention(2, Operands::Merged, Sequences::Dense),
+            vec![ty(F32, &[1, 2, 8])],
+            "2 heads do not divide",
+        ),
         (attention(2, Operands::Separate, Sequences::KeyMask), separate(&[1, 2, 8]), "takes 4 inputs, got 3"),
         (
             attention(2, Operands::Separate, Sequences::KeyMask),
@@ -213,7 +249,12 @@ fn two_symbols_do_not_broadcast_by_luck() {
 fn names_are_unique_and_unknown_ones_list_the_known() {
     let mut b = GraphBuilder::new();
     let x = b.input("x", TensorType::fixed(F32, &[2])).unwrap();
-    assert!(b.input("x", TensorType::fixed(F32, &[2])).unwrap_err().to_string().contains("two inputs are called `x`"));
+    assert!(
+        b.input("x", TensorType::fixed(F32, &[2]))
+            .unwrap_err()
+            .to_string()
+            .contains("two inputs are called `x`")
+    );
     for _ in 0..3 {
         b.add("sum", x, x).unwrap();
     }

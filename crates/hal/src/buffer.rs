@@ -55,7 +55,9 @@ impl HostBuffer {
     /// [`Error::Program`] for another device's memory.
     pub fn of(buffer: &Buffer) -> Result<&HostBuffer> {
         let found = buffer.as_any().downcast_ref();
-        found.ok_or_else(|| Error::program("a buffer of another device; allocate it on the device that runs the program"))
+        found.ok_or_else(|| {
+            Error::program("a buffer of another device; allocate it on the device that runs the program")
+        })
     }
 
     /// Borrows it to read.
@@ -104,14 +106,19 @@ impl HostBuffer {
 
     fn fits(&self, at: usize, len: usize) -> Result<()> {
         if at.checked_add(len).is_none_or(|end| end > self.bytes) {
-            return Err(Error::program(format!("{len} bytes at {at} do not lie in a buffer of {}", self.bytes)));
+            return Err(Error::program(format!(
+                "{len} bytes at {at} do not lie in a buffer of {}",
+                self.bytes
+            )));
         }
         Ok(())
     }
 }
 
 fn in_use(how: &str) -> Error {
-    Error::program(format!("a buffer of this run is being {how} elsewhere; give every input and output its own"))
+    Error::program(format!(
+        "a buffer of this run is being {how} elsewhere; give every input and output its own"
+    ))
 }
 
 impl RawBuffer for HostBuffer {

@@ -29,7 +29,9 @@ impl Program {
                     return Err(wrong("it has less scratch than the device claims for it"));
                 }
                 Support::Native(_) => continue,
-                Support::Rewrite(rule) => ("has no kernel here".to_owned(), format!("its {rule} was not applied")),
+                Support::Rewrite(rule) => {
+                    ("has no kernel here".to_owned(), format!("its {rule} was not applied"))
+                }
                 Support::No(reason) => (reason.to_string(), "no rewrite is declared".to_owned()),
             };
             nodes.push(NodeReason {
@@ -40,6 +42,10 @@ impl Program {
                 tried,
             });
         }
-        if nodes.is_empty() { Ok(()) } else { Err(Error::Unsupported { device: device.info().id.clone(), nodes }) }
+        if nodes.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Unsupported { device: device.info().id.clone(), nodes })
+        }
     }
 }

@@ -22,7 +22,15 @@ pub struct NodeReason {
 
 impl fmt::Display for NodeReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({} of {}): {}; {}", self.node, self.op, self.inputs.join(", "), self.reason, self.tried)
+        write!(
+            f,
+            "{} ({} of {}): {}; {}",
+            self.node,
+            self.op,
+            self.inputs.join(", "),
+            self.reason,
+            self.tried
+        )
     }
 }
 

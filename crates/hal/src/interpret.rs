@@ -1,6 +1,8 @@
 //! From "run this op on these tensors" to an `Executable`: the shortest way to a new backend.
 
-use crate::{Buffer, Cancel, Error, Executable, HostBuffer, Location, OperandId, Program, Result, Step, WeightCache};
+use crate::{
+    Buffer, Cancel, Error, Executable, HostBuffer, Location, OperandId, Program, Result, Step, WeightCache,
+};
 use lockstep_graph::tensor::{AlignedBytes, Bytes};
 use lockstep_graph::{ConstantKey, HostTensor};
 use std::collections::HashMap;

@@ -171,7 +171,8 @@ impl Program {
         for (buffer, &id) in io.iter().zip(self.io()) {
             let (operand, given) = (self.operand(id), buffer.bytes());
             if given < operand.bytes() {
-                let reason = format!("`{}` takes {} bytes, its buffer has {given}", operand.name, operand.bytes());
+                let reason =
+                    format!("`{}` takes {} bytes, its buffer has {given}", operand.name, operand.bytes());
                 return Err(Error::program(reason));
             }
         }

@@ -36,7 +36,8 @@ pub(crate) fn validate(parts: &ProgramParts) -> Result<()> {
         })
         .collect();
     for (at, step) in parts.steps.iter().enumerate() {
-        let wrong = |reason: String| Error::program(format!("step {at}, {} ({}): {reason}", step.name, step.op));
+        let wrong =
+            |reason: String| Error::program(format!("step {at}, {} ({}): {reason}", step.name, step.op));
         for &input in &step.inputs {
             if !written[root(parts, input).0] {
                 return Err(wrong(format!("reads `{}` before it is written", parts.operands[input.0].name)));
@@ -62,10 +63,16 @@ pub(crate) fn validate(parts: &ProgramParts) -> Result<()> {
             let shared = step.claim.alias.filter(|(_, output)| *output == output_at);
             let shared = shared.and_then(|(input, _)| step.inputs.get(input)).map(|&id| root(parts, id));
             for (taken, id) in &busy {
-                let allowed = Some(*id) == shared && taken == range && last[id.0] == Some(at) && reads(parts, at, *id) == 1;
+                let allowed = Some(*id) == shared
+                    && taken == range
+                    && last[id.0] == Some(at)
+                    && reads(parts, at, *id) == 1;
                 if overlap(taken, range) && !allowed {
                     let other = &parts.operands[id.0].name;
-                    return Err(wrong(format!("writes `{}` over `{other}`, which is still read", operand.name)));
+                    return Err(wrong(format!(
+                        "writes `{}` over `{other}`, which is still read",
+                        operand.name
+                    )));
                 }
             }
             if overlap(range, &step.workspace) {
@@ -112,7 +119,11 @@ fn check_operands(parts: &ProgramParts) -> Result<()> {
                 (Location::Constant(a), Location::Constant(b)) => a.key() == b.key(),
                 _ => false,
             };
-            if base.view_of.is_some() || !same_place || base.bytes() != operand.bytes() || base.dtype != operand.dtype {
+            if base.view_of.is_some()
+                || !same_place
+                || base.bytes() != operand.bytes()
+                || base.dtype != operand.dtype
+            {
                 return Err(wrong(format!("is no view of `{}`", base.name)));
             }
         }
@@ -124,7 +135,9 @@ fn check_operands(parts: &ProgramParts) -> Result<()> {
                 }
             }
             Location::Constant(constant) => {
-                if constant.tensor().bytes().len() != operand.bytes() || constant.tensor().dtype() != operand.dtype {
+                if constant.tensor().bytes().len() != operand.bytes()
+                    || constant.tensor().dtype() != operand.dtype
+                {
                     return Err(wrong("is not what its constant holds".into()));
                 }
             }
@@ -141,7 +154,10 @@ fn check_operands(parts: &ProgramParts) -> Result<()> {
 fn check_steps(parts: &ProgramParts) -> Result<()> {
     for step in &parts.steps {
         if let Some(id) = step.inputs.iter().chain(&step.outputs).find(|id| id.0 >= parts.operands.len()) {
-            return Err(Error::program(format!("{} ({}): operand {} does not exist", step.name, step.op, id.0)));
+            return Err(Error::program(format!(
+                "{} ({}): operand {} does not exist",
+                step.name, step.op, id.0
+            )));
         }
     }
     Ok(())
@@ -153,7 +169,9 @@ fn check_io(parts: &ProgramParts) -> Result<()> {
     }
     for (slot, &id) in parts.io.iter().enumerate() {
         let operand = parts.operands.get(id.0);
-        if !operand.is_some_and(|o| matches!(o.location, Location::Io(at) if at == slot) && o.view_of.is_none()) {
+        if !operand
+            .is_some_and(|o| matches!(o.location, Location::Io(at) if at == slot) && o.view_of.is_none())
+        {
             return Err(Error::program(format!("buffer {slot} is not the place of its operand")));
         }
     }
@@ -161,7 +179,10 @@ fn check_io(parts: &ProgramParts) -> Result<()> {
         if let Location::Io(slot) = operand.location {
             let owner = root(parts, OperandId(at));
             if parts.io[slot] != owner {
-                return Err(Error::program(format!("`{}` claims buffer {slot} of another operand", operand.name)));
+                return Err(Error::program(format!(
+                    "`{}` claims buffer {slot} of another operand",
+                    operand.name
+                )));
             }
         }
     }

@@ -43,11 +43,33 @@ mod tests {
     fn a_weight_is_made_once_while_held_and_again_after() {
         let cache = WeightCache::default();
         let mut made = 0;
-        let first = cache.get_or_make("w", || Ok({ made += 1; 7 })).unwrap();
-        let again = cache.get_or_make("w", || Ok({ made += 1; 8 })).unwrap();
+        let first = cache
+            .get_or_make("w", || {
+                Ok({
+                    made += 1;
+                    7
+                })
+            })
+            .unwrap();
+        let again = cache
+            .get_or_make("w", || {
+                Ok({
+                    made += 1;
+                    8
+                })
+            })
+            .unwrap();
         assert!(Arc::ptr_eq(&first, &again));
         drop((first, again));
-        assert_eq!(*cache.get_or_make("w", || Ok({ made += 1; 9 })).unwrap(), 9);
+        assert_eq!(
+            *cache
+                .get_or_make("w", || Ok({
+                    made += 1;
+                    9
+                }))
+                .unwrap(),
+            9
+        );
         assert_eq!(made, 2);
     }
 }

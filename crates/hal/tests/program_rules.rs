@@ -92,8 +92,12 @@ fn the_good_program_is_good() {
 
 #[test]
 fn reading_before_writing_is_refused() {
-    refused("make first (Exp): reads `third` before it is written", |p| p.steps[0].inputs = vec![OperandId(THIRD)]);
-    refused("make first (Exp): reads `output` before it is written", |p| p.steps[0].inputs = vec![OperandId(OUTPUT)]);
+    refused("make first (Exp): reads `third` before it is written", |p| {
+        p.steps[0].inputs = vec![OperandId(THIRD)]
+    });
+    refused("make first (Exp): reads `output` before it is written", |p| {
+        p.steps[0].inputs = vec![OperandId(OUTPUT)]
+    });
     // A view is written when what it views is.
     refused("reads `view` before it is written", |p| p.steps[1].inputs = vec![OperandId(VIEW)]);
     refused("reads `first` before it is written", |p| p.steps.swap(0, 1));
@@ -101,16 +105,26 @@ fn reading_before_writing_is_refused() {
 
 #[test]
 fn writing_twice_or_through_a_view_is_refused() {
-    refused("writes `first`, which is a view or already written", |p| p.steps[2].outputs = vec![OperandId(FIRST)]);
-    refused("writes `view`, which is a view or already written", |p| p.steps[3].outputs = vec![OperandId(VIEW)]);
-    refused("writes `weight`, which is a view or already written", |p| p.steps[2].outputs = vec![OperandId(WEIGHT)]);
-    refused("writes `input`, which is a view or already written", |p| p.steps[3].outputs = vec![OperandId(INPUT)]);
+    refused("writes `first`, which is a view or already written", |p| {
+        p.steps[2].outputs = vec![OperandId(FIRST)]
+    });
+    refused("writes `view`, which is a view or already written", |p| {
+        p.steps[3].outputs = vec![OperandId(VIEW)]
+    });
+    refused("writes `weight`, which is a view or already written", |p| {
+        p.steps[2].outputs = vec![OperandId(WEIGHT)]
+    });
+    refused("writes `input`, which is a view or already written", |p| {
+        p.steps[3].outputs = vec![OperandId(INPUT)]
+    });
 }
 
 #[test]
 fn writing_over_what_is_still_read_is_refused() {
     // Without a claim, even a dying input may not be overwritten.
-    refused("writes `second` over `first`, which is still read", |p| p.steps[1].claim = Claim::fixed(DType::F32));
+    refused("writes `second` over `first`, which is still read", |p| {
+        p.steps[1].claim = Claim::fixed(DType::F32)
+    });
     // A claim of another input, or of another output, is none.
     refused("writes `second` over `first`", |p| p.steps[1].claim = Claim::fixed(DType::F32).aliasing(1, 0));
     refused("writes `second` over `first`", |p| p.steps[1].claim = Claim::fixed(DType::F32).aliasing(0, 1));
@@ -154,9 +168,15 @@ fn scratch_that_meets_an_operand_is_refused() {
 
 #[test]
 fn places_outside_the_arena_misaligned_or_too_small_are_refused() {
-    refused("operand `third`: bytes 192..256 are not an aligned part", |p| p.operands[THIRD].location = arena(192));
-    refused("operand `third`: bytes 68..132 are not an aligned part", |p| p.operands[THIRD].location = arena(68));
-    refused("operand `third`: takes 64 bytes, has 60", |p| p.operands[THIRD].location = Location::Arena(64..124));
+    refused("operand `third`: bytes 192..256 are not an aligned part", |p| {
+        p.operands[THIRD].location = arena(192)
+    });
+    refused("operand `third`: bytes 68..132 are not an aligned part", |p| {
+        p.operands[THIRD].location = arena(68)
+    });
+    refused("operand `third`: takes 64 bytes, has 60", |p| {
+        p.operands[THIRD].location = Location::Arena(64..124)
+    });
     refused("operand `first`: bytes", |p| p.arena_bytes = 0);
     #[allow(clippy::reversed_empty_ranges)]
     {

@@ -4,7 +4,8 @@ use crate::memory::{Block, lay_out};
 use crate::{Result, query::support_of};
 use lockstep_hal::graph::{Dim, Graph, Op, Origin, ValueId};
 use lockstep_hal::{
-    Claim, Device, Error, Location, NodeReason, Operand, OperandId, Program, ProgramParts, Provenance, Step, Support,
+    Claim, Device, Error, Location, NodeReason, Operand, OperandId, Program, ProgramParts, Provenance, Step,
+    Support,
 };
 use std::collections::{BTreeMap, HashMap};
 
@@ -20,7 +21,11 @@ enum Place {
 ///
 /// # Errors
 /// [`Error::Unsupported`] for nodes that the device refuses at these extents.
-pub(crate) fn assemble(graph: &Graph, device: &dyn Device, provenance: &BTreeMap<String, Provenance>) -> Result<Program> {
+pub(crate) fn assemble(
+    graph: &Graph,
+    device: &dyn Device,
+    provenance: &BTreeMap<String, Provenance>,
+) -> Result<Program> {
     let mut assembly = Assembly::new(graph)?;
     assembly.place_inputs();
     assembly.add_nodes(device, provenance)?;
@@ -74,7 +79,8 @@ impl<'a> Assembly<'a> {
                 Origin::Constant(constant) => (Location::Constant(constant.clone()), Place::Constant),
                 _ => (Location::Arena(0..0), Place::Arena),
             };
-            let operand = Operand { name: value.name.clone(), dtype: value.ty.dtype, shape, location, view_of: None };
+            let operand =
+                Operand { name: value.name.clone(), dtype: value.ty.dtype, shape, location, view_of: None };
             let operand = assembly.push(operand, place);
             assembly.of_value.insert(id, operand);
         }

@@ -43,7 +43,12 @@ pub(crate) fn legalize(
                     rewrites.insert(node.name.clone(), Provenance::Decomposed { node: origin() });
                 }
                 (Support::Rewrite(rule), _) => {
-                    refused.push(reason(&graph, node, format!("declares {rule}, but it is a primitive"), fallback));
+                    refused.push(reason(
+                        &graph,
+                        node,
+                        format!("declares {rule}, but it is a primitive"),
+                        fallback,
+                    ));
                 }
                 (Support::No(why), _) => refused.push(reason(&graph, node, why.to_string(), fallback)),
             }

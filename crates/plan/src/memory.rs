@@ -97,7 +97,8 @@ mod tests {
                 for (b, other) in blocks.iter().enumerate().take(a) {
                     let together = block.first <= other.last && other.first <= block.last;
                     let (low, high) = if layout.offsets[a] < layout.offsets[b] { (a, b) } else { (b, a) };
-                    let apart = layout.offsets[low] + blocks[low].bytes + RULES.padding <= layout.offsets[high];
+                    let apart =
+                        layout.offsets[low] + blocks[low].bytes + RULES.padding <= layout.offsets[high];
                     assert!(!together || apart, "seed {seed}: blocks {a} and {b} meet");
                 }
             }

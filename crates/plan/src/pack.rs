@@ -6,7 +6,9 @@
 //! not at all: a node that mixes positions without the mask (a softmax over `seq`, a dense attention) forbids it.
 
 use crate::sequences::{Derived, DerivedInput, MaskInput};
-use lockstep_hal::graph::{Attention, DType, Dim, Graph, Node, Op, Result, Rewriter, Sequences, TensorType, ValueId};
+use lockstep_hal::graph::{
+    Attention, DType, Dim, Graph, Node, Op, Result, Rewriter, Sequences, TensorType, ValueId,
+};
 use std::collections::{BTreeSet, HashMap};
 
 /// What became of packing.
@@ -25,7 +27,11 @@ pub(crate) struct Packed {
 }
 
 /// Packs a graph whose sequences `mask` describes; `Err` inside says which node forbids it.
-pub(crate) fn pack(graph: &Graph, mask_id: ValueId, mask: &MaskInput) -> Result<std::result::Result<Packed, String>> {
+pub(crate) fn pack(
+    graph: &Graph,
+    mask_id: ValueId,
+    mask: &MaskInput,
+) -> Result<std::result::Result<Packed, String>> {
     let mut packer = Packer {
         old: graph,
         rewriter: Rewriter::new(graph)?,
@@ -103,7 +109,10 @@ impl Packer<'_> {
     /// Emits a node; `Some` says why packing must stop here.
     fn node(&mut self, node: &Node) -> Result<Option<String>> {
         let reads_mask = node.inputs.iter().any(|id| self.masks.contains(id));
-        if reads_mask && matches!(node.op, Op::Cast { .. } | Op::Compare(_)) && self.is_padded(node.outputs[0]) {
+        if reads_mask
+            && matches!(node.op, Op::Cast { .. } | Op::Compare(_))
+            && self.is_padded(node.outputs[0])
+        {
             // Says the same as the mask; only what reads it matters.
             self.masks.insert(node.outputs[0]);
             self.rewriter.copy(node)?;
@@ -185,20 +194,29 @@ impl Packer<'_> {
             }
             Op::Slice { axis: 1, start, length, .. } if length.as_const() == Some(1) => {
                 let index = self.derive(Derived::TokenAt(*start))?;
-                return Ok(first_packed.map(|x| (Op::Gather { axis: 0 }, vec![x, index])).ok_or("no tokens".into()));
+                return Ok(first_packed
+                    .map(|x| (Op::Gather { axis: 0 }, vec![x, index]))
+                    .ok_or("no tokens".into()));
             }
             Op::Reshape { shape } if shape.get(..2).is_some_and(|lead| *lead == self.dims) => {
                 Op::Reshape { shape: self.packed_shape(shape) }
             }
-            Op::Transpose { permutation } if permutation.starts_with(&[0, 1]) => {
-                Op::Transpose { permutation: [0].into_iter().chain(permutation[2..].iter().map(|axis| axis - 1)).collect() }
+            Op::Transpose { permutation } if permutation.starts_with(&[0, 1]) => Op::Transpose {
+                permutation: [0].into_iter().chain(permutation[2..].iter().map(|axis| axis - 1)).collect(),
+            },
+            Op::Reduce { op, axes, keep_axes } if axes.iter().all(|&axis| axis >= 2) => Op::Reduce {
+                op: *op,
+                axes: axes.iter().map(|axis| axis - 1).collect(),
+                keep_axes: *keep_axes,
+            },
+            Op::Concat { axis } if *axis >= 2 && packed.iter().all(Option::is_some) => {
+                Op::Concat { axis: axis - 1 }
             }
-            Op::Reduce { op, axes, keep_axes } if axes.iter().all(|&axis| axis >= 2) => {
-                Op::Reduce { op: *op, axes: axes.iter().map(|axis| axis - 1).collect(), keep_axes: *keep_axes }
-            }
-            Op::Concat { axis } if *axis >= 2 && packed.iter().all(Option::is_some) => Op::Concat { axis: axis - 1 },
             Op::Attention(attention) if attention.sequences == Sequences::KeyMask => {
-                return self.with_ends(packed, Op::Attention(Attention { sequences: Sequences::Ends, ..*attention }));
+                return self.with_ends(
+                    packed,
+                    Op::Attention(Attention { sequences: Sequences::Ends, ..*attention }),
+                );
             }
             Op::Pool { kind, sequences: Sequences::KeyMask } => {
                 return self.with_ends(packed, Op::Pool { kind: *kind, sequences: Sequences::Ends });

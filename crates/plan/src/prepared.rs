@@ -2,8 +2,8 @@
 
 use crate::sequences::Tokens;
 use crate::{
-    DerivedInput, Error, Fallback, MaskInput, Packing, PackingOutcome, PlanOptions, Result, assemble::assemble,
-    fold::fold, fuse::fuse, legalize::legalize, pack::pack, query::support_of,
+    DerivedInput, Error, Fallback, MaskInput, Packing, PackingOutcome, PlanOptions, Result,
+    assemble::assemble, fold::fold, fuse::fuse, legalize::legalize, pack::pack, query::support_of,
 };
 use lockstep_hal::graph::{Graph, HostTensor, Symbol, SymbolValues, TensorType, ValueId};
 use lockstep_hal::{Device, Program, Provenance, Support};
@@ -180,7 +180,11 @@ fn packed(
     }
 }
 
-fn node_plans(graph: &Graph, device: &dyn Device, provenance: &BTreeMap<String, Provenance>) -> Vec<NodePlan> {
+fn node_plans(
+    graph: &Graph,
+    device: &dyn Device,
+    provenance: &BTreeMap<String, Provenance>,
+) -> Vec<NodePlan> {
     (graph.nodes().iter())
         .map(|node| NodePlan {
             name: node.name.clone(),

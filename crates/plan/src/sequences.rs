@@ -1,7 +1,9 @@
 //! Which input says where sequences are, and what packing derives from it on the host before a launch.
 
 use crate::{Error, Result};
-use lockstep_hal::graph::{Attention, CompareOp, DType, Dim, Graph, HostTensor, Op, Sequences, Symbol, ValueId};
+use lockstep_hal::graph::{
+    Attention, CompareOp, DType, Dim, Graph, HostTensor, Op, Sequences, Symbol, ValueId,
+};
 
 /// The input that masks keys: `[batch, seq]`, nonzero where a token counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,13 +116,16 @@ impl Tokens {
             return Err(wrong(format!("is of shape {:?}, expected [batch, seq]", mask.shape())));
         };
         let values = mask.to_f64();
-        let mut tokens = Self { seq, index: Vec::with_capacity(values.len()), ends: Vec::with_capacity(batch) };
+        let mut tokens =
+            Self { seq, index: Vec::with_capacity(values.len()), ends: Vec::with_capacity(batch) };
         for row in 0..batch {
             let before = tokens.index.len();
             let kept = (0..seq).filter(|at| values[row * seq + at] != 0.0);
             tokens.index.extend(kept.map(|at| (row * seq + at) as i64));
             if tokens.index.len() == before {
-                return Err(wrong(format!("row {row} is all zeros; every sequence needs at least one token")));
+                return Err(wrong(format!(
+                    "row {row} is all zeros; every sequence needs at least one token"
+                )));
             }
             tokens.ends.push(tokens.index.len() as i64);
         }

@@ -49,8 +49,11 @@ fn every_refused_node_is_listed_with_what_was_tried() {
     let decomposed = refusals(&graph, Fallback::Decompose);
     assert_eq!(decomposed.iter().map(|(node, _)| node.as_str()).collect::<Vec<_>>(), ["product"]);
     let survey = Prepared::survey(&graph, cpu().as_ref()).unwrap();
-    let refused: Vec<&str> =
-        survey.iter().filter(|node| matches!(node.support, Support::No(_))).map(|node| node.name.as_str()).collect();
+    let refused: Vec<&str> = survey
+        .iter()
+        .filter(|node| matches!(node.support, Support::No(_)))
+        .map(|node| node.name.as_str())
+        .collect();
     assert_eq!(refused, ["product", "soft"]);
 }
 
@@ -146,7 +149,8 @@ fn index_add(base: Base) -> Graph {
     let x = input(&mut b, "x", DType::F32, &[8, 4]);
     let index = input(&mut b, "index", DType::I64, &[3]);
     let source = input(&mut b, "source", DType::F32, &[3, 4]);
-    let mut value = if base == Base::GivenByTheCaller { x } else { b.unary("base", UnaryOp::Exp, x).unwrap() };
+    let mut value =
+        if base == Base::GivenByTheCaller { x } else { b.unary("base", UnaryOp::Exp, x).unwrap() };
     if base == Base::DeadBehindAReshape {
         let flat = b.reshape("flat", value, &[Dim::from(32)]).unwrap();
         value = b.reshape("back", flat, &[Dim::from(8), Dim::from(4)]).unwrap();
@@ -179,14 +183,19 @@ fn index_add_shares_the_memory_of_a_dead_base_and_of_no_other() {
         ("source".to_owned(), wave(DType::F32, &[3, 4])),
     ];
     let truth = run(&prepared(&index_add(Base::Dead), cpu(), PlanOptions::default()), &inputs, &[]);
-    for base in [Base::Dead, Base::DeadBehindAReshape, Base::ReadLater, Base::GivenByTheCaller, Base::Tapped] {
+    for base in [Base::Dead, Base::DeadBehindAReshape, Base::ReadLater, Base::GivenByTheCaller, Base::Tapped]
+    {
         let plan = prepared(&index_add(base), cpu(), PlanOptions::default());
         let taps: &[&str] = if base == Base::Tapped { &["base"] } else { &[] };
         let bound = bound(&plan, taps);
         let step = bound.program.steps().iter().find(|step| step.name == "added").unwrap();
         let (read, written) = (place(&bound.program, step.inputs[0]), place(&bound.program, step.outputs[0]));
         let shares = written.is_some() && read == written;
-        assert_eq!(shares, matches!(base, Base::Dead | Base::DeadBehindAReshape), "{base:?}: {read:?} and {written:?}");
+        assert_eq!(
+            shares,
+            matches!(base, Base::Dead | Base::DeadBehindAReshape),
+            "{base:?}: {read:?} and {written:?}"
+        );
         if base != Base::GivenByTheCaller {
             assert_eq!(run(&plan, &inputs, taps)[0].bytes(), truth[0].bytes(), "{base:?}");
         }

@@ -51,6 +51,9 @@ impl Error {
     /// Whether the run ended because it was cancelled.
     pub fn is_cancelled(&self) -> bool {
         use lockstep_plan::hal::Error::Cancelled;
-        matches!(self, Error::Device(Cancelled { .. }) | Error::Plan(lockstep_plan::Error::Device(Cancelled { .. })))
+        matches!(
+            self,
+            Error::Device(Cancelled { .. }) | Error::Plan(lockstep_plan::Error::Device(Cancelled { .. }))
+        )
     }
 }

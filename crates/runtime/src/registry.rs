@@ -45,8 +45,11 @@ impl Registry {
                 (name, number.parse().map_err(|_| unknown("after the colon comes a device number"))?)
             }
         };
-        let backend =
-            self.backends.iter().find(|b| b.name() == name).ok_or_else(|| unknown("no such backend is compiled in"))?;
+        let backend = self
+            .backends
+            .iter()
+            .find(|b| b.name() == name)
+            .ok_or_else(|| unknown("no such backend is compiled in"))?;
         Ok(backend.open(ordinal)?)
     }
 }

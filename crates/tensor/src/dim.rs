@@ -137,7 +137,10 @@ mod tests {
     fn division_undoes_a_product_and_refuses_the_rest() {
         let (batch, seq) = (Dim::symbol("batch"), Dim::symbol("seq"));
         let both = Dim::product([&batch, &seq, &Dim::from(6)]);
-        assert_eq!(both.divide(&Dim::product([&Dim::from(3), &seq])), Some(Dim::product([&batch, &Dim::from(2)])));
+        assert_eq!(
+            both.divide(&Dim::product([&Dim::from(3), &seq])),
+            Some(Dim::product([&batch, &Dim::from(2)]))
+        );
         assert_eq!(both.divide(&Dim::from(4)), None);
         assert_eq!(batch.divide(&seq), None);
         assert_eq!(batch.divide(&Dim::from(0)), None);

@@ -88,10 +88,9 @@ impl std::str::FromStr for DType {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        DType::ALL
-            .into_iter()
-            .find(|dtype| dtype.name() == text)
-            .ok_or_else(|| format!("`{text}` is not a dtype; known: {}", DType::ALL.map(DType::name).join(", ")))
+        DType::ALL.into_iter().find(|dtype| dtype.name() == text).ok_or_else(|| {
+            format!("`{text}` is not a dtype; known: {}", DType::ALL.map(DType::name).join(", "))
+        })
     }
 }
 

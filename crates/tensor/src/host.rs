@@ -150,9 +150,18 @@ impl HostTensor {
         if self.dtype == DType::I64 {
             let wide = self.as_slice::<i64>()?;
             match dtype {
-                DType::I32 => return Self::from_slice(&self.shape, &wide.iter().map(|&x| x as i32).collect::<Vec<_>>()),
-                DType::I8 => return Self::from_slice(&self.shape, &wide.iter().map(|&x| x as i8).collect::<Vec<_>>()),
-                DType::U8 => return Self::from_slice(&self.shape, &wide.iter().map(|&x| x as u8).collect::<Vec<_>>()),
+                DType::I32 => {
+                    return Self::from_slice(
+                        &self.shape,
+                        &wide.iter().map(|&x| x as i32).collect::<Vec<_>>(),
+                    );
+                }
+                DType::I8 => {
+                    return Self::from_slice(&self.shape, &wide.iter().map(|&x| x as i8).collect::<Vec<_>>());
+                }
+                DType::U8 => {
+                    return Self::from_slice(&self.shape, &wide.iter().map(|&x| x as u8).collect::<Vec<_>>());
+                }
                 _ => {}
             }
         }

@@ -54,7 +54,9 @@ impl TensorSource {
         if !index.exists() {
             return Err(Error::Format {
                 path: path.to_path_buf(),
-                reason: format!("holds neither {SINGLE} nor {INDEX}; convert other checkpoints to safetensors"),
+                reason: format!(
+                    "holds neither {SINGLE} nor {INDEX}; convert other checkpoints to safetensors"
+                ),
             });
         }
         Self::open_index(path, &index)
@@ -126,17 +128,23 @@ impl TensorSource {
         let format = |reason: String| Error::Format { path: shard.path.clone(), reason };
         let info = shard.metadata.info(name).ok_or_else(|| format(format!("lost `{name}`")))?;
         let dtype = dtype_of(info.dtype).ok_or_else(|| {
-            format(format!("tensor `{name}` is {:?}; known: f64, f32, f16, bf16, i64, i32, i8, u8, bool", info.dtype))
+            format(format!(
+                "tensor `{name}` is {:?}; known: f64, f32, f16, bf16, i64, i32, i8, u8, bool",
+                info.dtype
+            ))
         })?;
         let (start, end) = info.data_offsets;
         let bytes = Bytes::mapped(shard.map.clone(), shard.data_start + start..shard.data_start + end)
-            .ok_or_else(|| format(format!("tensor `{name}` lies outside the file; is the file truncated?")))?;
+            .ok_or_else(|| {
+                format(format!("tensor `{name}` lies outside the file; is the file truncated?"))
+            })?;
         HostTensor::from_bytes(dtype, &info.shape, bytes).map_err(|e| format(format!("tensor `{name}`: {e}")))
     }
 
     /// The name most like `name` by its last components, as a hint for an error message.
     fn hint(&self, name: &str) -> String {
-        let shared = |other: &str| other.rsplit('.').zip(name.rsplit('.')).take_while(|(a, b)| a == b).count();
+        let shared =
+            |other: &str| other.rsplit('.').zip(name.rsplit('.')).take_while(|(a, b)| a == b).count();
         match self.names.keys().map(|n| (shared(n), n)).max() {
             Some((parts, alike)) if parts > 0 => format!("; there is `{alike}`"),
             _ => format!("; it holds {} tensors of other names", self.names.len()),
@@ -152,7 +160,9 @@ fn open_shard(path: &Path) -> Result<Shard> {
     let map = unsafe { memmap2::Mmap::map(&file) }.map_err(io)?;
     let (header, metadata) = SafeTensors::read_metadata(&map).map_err(|e| Error::Format {
         path: path.to_path_buf(),
-        reason: format!("is not a whole safetensors file ({e}); was the download cut off, or is it a git-lfs pointer?"),
+        reason: format!(
+            "is not a whole safetensors file ({e}); was the download cut off, or is it a git-lfs pointer?"
+        ),
     })?;
     let data_start = header + 8;
     let expected = data_start + metadata.data_len();

@@ -198,7 +198,9 @@ impl<'a> Weights<'a> {
             return Ok(None);
         }
         match self.compute {
-            DType::F16 | DType::Bf16 if op == "Linear" && shape.len() == 2 => Ok(Some(tensor.cast(self.compute)?)),
+            DType::F16 | DType::Bf16 if op == "Linear" && shape.len() == 2 => {
+                Ok(Some(tensor.cast(self.compute)?))
+            }
             _ => Ok(Some(tensor)),
         }
     }

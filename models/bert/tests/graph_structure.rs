@@ -239,23 +239,25 @@ fn f32_and_f64_read_f16_weights_where_they_lie_in_the_file() {
 }
 
 #[test]
-fn half_precision_converts_every_weight_once() {
+fn half_precision_converts_the_matrices_of_products_and_nothing_else() {
     let stored = load("document-classifier", DType::F32);
     let same = load("document-classifier", DType::F16);
     let other = load("document-classifier", DType::Bf16);
-    assert_eq!(ops(same.graph()).get("Cast"), None);
-    assert_eq!(ops(other.graph()).get("Cast"), None);
-    let mut weights = 0;
+    let mut converted = 0;
     for (((name, f16s), (_, same)), (_, bf16s)) in
         constants(stored.graph()).zip(constants(same.graph())).zip(constants(other.graph()))
     {
-        assert_eq!((same.dtype(), bf16s.dtype()), (DType::F16, DType::Bf16), "{name}");
         assert_eq!(f16s.bytes(), same.bytes(), "{name}");
-        let expected: Vec<bf16> =
-            f16s.as_slice::<f16>().unwrap().iter().map(|&x| bf16::from_f32(x.to_f32())).collect();
-        assert_eq!(bf16s.as_slice::<bf16>().unwrap(), expected, "{name}");
-        weights += 1;
+        if f16s.shape().len() == 2 && !name.contains("embeddings") {
+            let expected: Vec<bf16> =
+                f16s.as_slice::<f16>().unwrap().iter().map(|&x| bf16::from_f32(x.to_f32())).collect();
+            assert_eq!(bf16s.as_slice::<bf16>().unwrap(), expected, "{name}");
+            converted += 1;
+        } else {
+            assert_eq!(f16s.bytes(), bf16s.bytes(), "{name}");
+        }
     }
-    assert_eq!(weights, 73);
-    assert_eq!(outputs(other.graph()), [("logits", "bf16[batch, 12]".to_owned())]);
+    // Six products a layer, the pooler and the classifier.
+    assert_eq!(converted, 4 * 6 + 2);
+    assert_eq!(outputs(other.graph()), [("logits", "f32[batch, 12]".to_owned())]);
 }

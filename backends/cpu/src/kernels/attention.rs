@@ -45,7 +45,13 @@ pub(super) fn attention(plan: &StepPlan<'_>, attention: &Attention) -> Result<La
     let hidden = out[out.len() - 1];
     let (heads, head_size, scale) = (attention.heads, hidden / attention.heads, attention.scale as f32);
     let merged = attention.operands == Operands::Merged;
-    let place = |part: usize| if merged { (plan.inputs[0].clone(), 3 * hidden, part * hidden) } else { (plan.inputs[part].clone(), hidden, 0) };
+    let place = |part: usize| {
+        if merged {
+            (plan.inputs[0].clone(), 3 * hidden, part * hidden)
+        } else {
+            (plan.inputs[part].clone(), hidden, 0)
+        }
+    };
     let operands = [place(0), place(1), place(2)];
     let keys = plan.shape(if merged { 0 } else { 1 });
     let last = plan.inputs.len() - 1;

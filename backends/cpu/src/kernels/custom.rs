@@ -63,7 +63,8 @@ pub trait CustomKernel: Debug + Send + Sync {
 }
 
 pub(super) fn custom(plan: &StepPlan<'_>, op: &Custom) -> Result<Launch> {
-    let kernel: Arc<dyn CustomKernel> = plan.context.custom.get(op.name()).cloned().ok_or_else(|| plan.unclaimed())?;
+    let kernel: Arc<dyn CustomKernel> =
+        plan.context.custom.get(op.name()).cloned().ok_or_else(|| plan.unclaimed())?;
     let program = plan.context.program.clone();
     let operand = move |&id: &OperandId| {
         let operand = program.operand(id);

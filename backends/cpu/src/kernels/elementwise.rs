@@ -2,11 +2,13 @@
 
 use super::movement::shape_error;
 use super::{Launch, StepPlan, with_float, with_size};
+use half::{bf16, f16};
 use lockstep_hal::graph::{BinaryOp, CompareOp, DType, GeluForm, UnaryOp};
 use lockstep_hal::{Error, Result};
-use half::{bf16, f16};
 use lockstep_kernels::cast::cast as cast_kernel;
-use lockstep_kernels::elementwise::{self as kernel, Binary, BinaryInteger, Comparison, Logical, Strided, Unary};
+use lockstep_kernels::elementwise::{
+    self as kernel, Binary, BinaryInteger, Comparison, Logical, Strided, Unary,
+};
 use lockstep_kernels::gelu as gelu_kernel;
 
 pub(super) fn unary(plan: &StepPlan<'_>, op: UnaryOp) -> Result<Launch> {

@@ -88,7 +88,10 @@ impl StepPlan<'_> {
 
     /// A step that the device never claimed.
     pub(crate) fn unclaimed(&self) -> Error {
-        Error::program(format!("{} ({}) was compiled for the CPU, which does not run it", self.step.name, self.step.op))
+        Error::program(format!(
+            "{} ({}) was compiled for the CPU, which does not run it",
+            self.step.name, self.step.op
+        ))
     }
 }
 

@@ -4,7 +4,9 @@ use super::{Launch, StepPlan, with_size};
 use crate::memory::Slot;
 use lockstep_hal::graph::{DType, HostTensor};
 use lockstep_hal::{Error, Result};
-use lockstep_kernels::movement::{Part, ShapeError, Strided, concat as concat_kernel, copy as copy_kernel, fill as fill_kernel};
+use lockstep_kernels::movement::{
+    Part, ShapeError, Strided, concat as concat_kernel, copy as copy_kernel, fill as fill_kernel,
+};
 
 /// A walk the kernels cannot take is refused when the program is compiled.
 pub(super) fn shape_error(plan: &StepPlan<'_>, error: &ShapeError) -> Error {

@@ -5,9 +5,9 @@ use crate::memory::Slot;
 use lockstep_hal::graph::{Activation, DType, GeluForm, HostTensor, Linear};
 use lockstep_hal::tensor::{AlignedBytes, Bytes};
 use lockstep_hal::{Location, Result};
+use lockstep_kernels::Isa;
 use lockstep_kernels::linear::{self as kernel, PackedWeights, PanelStorage};
 use lockstep_kernels::matmul::{MatmulShape, matmul as matmul_kernel};
-use lockstep_kernels::Isa;
 use std::sync::Arc;
 
 /// How weights are stored in panels: as they are where x is half precision too, which halves the memory; as f32 where x

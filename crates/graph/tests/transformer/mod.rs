@@ -2,8 +2,8 @@
 #![allow(dead_code, unreachable_pub, missing_docs)] // Each test binary uses its own part.
 
 use lockstep_graph::{
-    Activation, Attention, DType, Dim, GeluForm, Graph, GraphBuilder, HostTensor, Linear, Op, Operands, PoolKind,
-    Result, Sequences, TensorType, UnaryOp, ValueId,
+    Activation, Attention, DType, Dim, GeluForm, Graph, GraphBuilder, HostTensor, Linear, Op, Operands,
+    PoolKind, Result, Sequences, TensorType, UnaryOp, ValueId,
 };
 
 pub const HIDDEN: usize = 8;
@@ -15,14 +15,22 @@ pub fn weight(b: &mut GraphBuilder, name: &str, shape: &[usize]) -> ValueId {
     b.constant(name, HostTensor::from_slice(shape, &data).expect("as many values as the shape holds"))
 }
 
-fn linear(b: &mut GraphBuilder, name: &str, x: ValueId, out: usize, activation: Option<Activation>) -> Result<ValueId> {
+fn linear(
+    b: &mut GraphBuilder,
+    name: &str,
+    x: ValueId,
+    out: usize,
+    activation: Option<Activation>,
+) -> Result<ValueId> {
     let width = b.ty(x).shape.last().and_then(Dim::as_const).expect("a known width");
-    let (weight, bias) = (weight(b, &format!("{name}.weight"), &[out, width]), weight(b, &format!("{name}.bias"), &[out]));
+    let (weight, bias) =
+        (weight(b, &format!("{name}.weight"), &[out, width]), weight(b, &format!("{name}.bias"), &[out]));
     b.linear(name, x, weight, bias, activation)
 }
 
 fn norm(b: &mut GraphBuilder, name: &str, x: ValueId, residual: ValueId) -> Result<ValueId> {
-    let (gamma, beta) = (weight(b, &format!("{name}.gamma"), &[HIDDEN]), weight(b, &format!("{name}.beta"), &[HIDDEN]));
+    let (gamma, beta) =
+        (weight(b, &format!("{name}.gamma"), &[HIDDEN]), weight(b, &format!("{name}.beta"), &[HIDDEN]));
     b.single(name, Op::AddLayerNorm { epsilon: 1e-12 }, &[x, residual, gamma, beta])
 }
 
@@ -51,7 +59,8 @@ fn built() -> Result<Graph> {
         b.checkpoint("output", y)?;
         Ok(y)
     })?;
-    let pooled = b.single("pooled", Op::Pool { kind: PoolKind::Mean, sequences: Sequences::KeyMask }, &[y, mask])?;
+    let pooled =
+        b.single("pooled", Op::Pool { kind: PoolKind::Mean, sequences: Sequences::KeyMask }, &[y, mask])?;
     let pooled = b.unary("tanh", UnaryOp::Tanh, pooled)?;
     let logits = weight(&mut b, "classifier", &[3, HIDDEN]);
     let bare = Op::Linear(Linear { bias: false, activation: None, residual: false });

@@ -1,7 +1,9 @@
 //! Attention written out in reshapes, transposes and two products, recovered as one [`Op::Attention`].
 
 use super::{Context, emit_if_native};
-use lockstep_hal::graph::{Attention, BinaryOp, Dim, Node, Op, Operands, Result, Rewriter, Sequences, ValueId};
+use lockstep_hal::graph::{
+    Attention, BinaryOp, Dim, Node, Op, Operands, Result, Rewriter, Sequences, ValueId,
+};
 
 /// `Reshape(Transpose(MatMul(Softmax(scores), heads(v))))` with `scores` of `heads(q)` and `heads(k)`, scaled and masked.
 pub(super) fn attention(c: &Context<'_>, rewriter: &mut Rewriter<'_>, node: &Node) -> Result<bool> {
@@ -67,7 +69,9 @@ fn unscale<'a>(c: &Context<'a>, id: ValueId) -> Option<(&'a Node, f64)> {
     let &[left, right] = scaled.inputs.as_slice() else { return None };
     let divides = scaled.op == Op::Binary(BinaryOp::Div);
     match (c.scalar(left), c.scalar(right)) {
-        (None, Some(factor)) => Some((c.private(left, is_product)?, if divides { 1.0 / factor } else { factor })),
+        (None, Some(factor)) => {
+            Some((c.private(left, is_product)?, if divides { 1.0 / factor } else { factor }))
+        }
         (Some(factor), None) if !divides => Some((c.private(right, is_product)?, factor)),
         _ => None,
     }

@@ -28,7 +28,9 @@ pub(super) fn product_of_weight(c: &Context<'_>, rewriter: &mut Rewriter<'_>, no
 
 /// A private `Linear` without bias, activation and residual, plus a constant vector.
 pub(super) fn bias(c: &Context<'_>, rewriter: &mut Rewriter<'_>, node: &Node) -> Result<bool> {
-    let Some((linear, product, bias)) = sum_with_linear(c, node, |parts| !parts.bias && parts.activation.is_none() && !parts.residual) else {
+    let Some((linear, product, bias)) =
+        sum_with_linear(c, node, |parts| !parts.bias && parts.activation.is_none() && !parts.residual)
+    else {
         return Ok(false);
     };
     let width = c.graph.value(node.outputs[0]).ty.shape.last().cloned();

@@ -46,7 +46,8 @@ pub(super) fn projections(c: &Context<'_>, rewriter: &mut Rewriter<'_>, node: &N
 
 /// Constants one after another along their first axis; `None` if one is no constant or they are not alike.
 fn concatenated(c: &Context<'_>, ids: &[ValueId]) -> Result<Option<HostTensor>> {
-    let Some(tensors) = ids.iter().map(|&id| c.graph.constant(id).map(|k| k.tensor())).collect::<Option<Vec<_>>>()
+    let Some(tensors) =
+        ids.iter().map(|&id| c.graph.constant(id).map(|k| k.tensor())).collect::<Option<Vec<_>>>()
     else {
         return Ok(None);
     };

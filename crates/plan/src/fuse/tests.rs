@@ -4,8 +4,8 @@
 use super::fuse;
 use crate::{PlanOptions, Prepared};
 use lockstep_hal::graph::{
-    Activation, CompareOp, DType, Dim, GeluForm, Graph, GraphBuilder, HostTensor, Op, ReduceOp, Result, SymbolValues,
-    TensorType, UnaryOp, ValueId,
+    Activation, CompareOp, DType, Dim, GeluForm, Graph, GraphBuilder, HostTensor, Op, ReduceOp, Result,
+    SymbolValues, TensorType, UnaryOp, ValueId,
 };
 use lockstep_hal::{Backend, Cancel, Usage};
 use lockstep_reference::ReferenceBackend;
@@ -44,7 +44,11 @@ fn layer(checkpoint_scores: bool) -> Result<Graph> {
     let zero = b.scalar("zero", DType::I64, 0.0)?;
     let kept = b.compare("kept", CompareOp::Ne, mask, zero)?;
     let kept = b.reshape("kept", kept, &[batch.clone(), Dim::from(1), Dim::from(1), seq.clone()])?;
-    let (q, k, v) = (linear(&mut b, "q", x, HIDDEN, HIDDEN)?, linear(&mut b, "k", x, HIDDEN, HIDDEN)?, linear(&mut b, "v", x, HIDDEN, HIDDEN)?);
+    let (q, k, v) = (
+        linear(&mut b, "q", x, HIDDEN, HIDDEN)?,
+        linear(&mut b, "k", x, HIDDEN, HIDDEN)?,
+        linear(&mut b, "v", x, HIDDEN, HIDDEN)?,
+    );
     let q = heads(&mut b, "q", q, &[0, 2, 1, 3])?;
     let k = heads(&mut b, "k", k, &[0, 2, 3, 1])?;
     let v = heads(&mut b, "v", v, &[0, 2, 1, 3])?;
@@ -86,7 +90,7 @@ fn ops(graph: &Graph) -> BTreeMap<String, usize> {
 }
 
 fn run(graph: &Graph, batch: usize, seq: usize, mask: &[i64]) -> Vec<f64> {
-    let device = ReferenceBackend::default().open(0).unwrap();
+    let device = ReferenceBackend::new().open(0).unwrap();
     let options = PlanOptions { fuse: false, packing: crate::Packing::Off, ..PlanOptions::default() };
     let prepared = Prepared::new(graph, device.clone(), options).unwrap();
     let data: Vec<f64> = (0..batch * seq * HIDDEN).map(|i| (i as f64 * 1.3).cos()).collect();
@@ -98,8 +102,11 @@ fn run(graph: &Graph, batch: usize, seq: usize, mask: &[i64]) -> Vec<f64> {
     }
     let bound = prepared.bind(&symbols, &["y"], &[]).unwrap();
     let program = bound.program.clone();
-    let io: Vec<_> =
-        program.io().iter().map(|&id| device.alloc(program.operand(id).bytes(), Usage::Input).unwrap()).collect();
+    let io: Vec<_> = program
+        .io()
+        .iter()
+        .map(|&id| device.alloc(program.operand(id).bytes(), Usage::Input).unwrap())
+        .collect();
     for (slot, name) in bound.inputs.iter().enumerate() {
         let tensor = if name == "x" { &x } else { &mask };
         device.write(&io[slot], 0, tensor.bytes()).unwrap();
@@ -117,7 +124,9 @@ fn a_layer_fuses_to_its_composites_and_computes_the_same() {
     let graph = layer(false).unwrap();
     let fused = fuse(&graph, None).unwrap();
     let counts = ops(&fused);
-    for (op, wanted) in [("Attention", 1), ("AddLayerNorm", 1), ("LinearGelu", 1), ("LinearAdd", 1), ("Linear", 2)] {
+    for (op, wanted) in
+        [("Attention", 1), ("AddLayerNorm", 1), ("LinearGelu", 1), ("LinearAdd", 1), ("Linear", 2)]
+    {
         assert_eq!(counts.get(op), Some(&wanted), "{op} in {counts:?}");
     }
     assert!(!counts.contains_key("MatMul") && !counts.contains_key("Softmax"), "{counts:?}");
@@ -156,7 +165,8 @@ fn an_activation_is_not_taken_past_a_residual() {
     let activated = b.gelu("gelu", sum, GeluForm::Erf).unwrap();
     b.output("y", activated).unwrap();
     let fused = fuse(&b.finish().unwrap(), None).unwrap();
-    let is_linear_gelu = |op: &Op| matches!(op, Op::Linear(p) if p.activation == Some(Activation::Gelu(GeluForm::Erf)));
+    let is_linear_gelu =
+        |op: &Op| matches!(op, Op::Linear(p) if p.activation == Some(Activation::Gelu(GeluForm::Erf)));
     assert!(!fused.nodes().iter().any(|node| is_linear_gelu(&node.op)));
 }
 
@@ -190,6 +200,6 @@ fn an_attention_that_broadcasts_its_batch_stays_as_it_is() {
     b.output("y", joined).unwrap();
     let graph = b.finish().unwrap();
     assert!(!ops(&fuse(&graph, None).unwrap()).contains_key("Attention"));
-    let device = ReferenceBackend::default().open(0).unwrap();
+    let device = ReferenceBackend::new().open(0).unwrap();
     Prepared::new(&graph, device, PlanOptions::default()).unwrap();
 }

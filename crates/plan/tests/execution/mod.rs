@@ -14,7 +14,7 @@ pub fn cpu() -> Arc<dyn Device> {
 }
 
 pub fn reference() -> Arc<dyn Device> {
-    ReferenceBackend::default().open(0).expect("the reference")
+    ReferenceBackend::new().open(0).expect("the reference")
 }
 
 pub fn prepared(graph: &Graph, device: Arc<dyn Device>, options: PlanOptions) -> Prepared {
