@@ -170,8 +170,8 @@ pub enum Op {
     Compare(CompareOp),
     /// `condition ? a : b`, elementwise, broadcast; inputs bool, a, b.
     Select,
-    /// To another dtype: floats round to nearest even, float to integer truncates and saturates (NaN gives 0), i64 to
-    /// a narrower integer keeps the low bits, to bool is `!= 0`.
+    /// To another dtype: floats round to nearest even, float to integer truncates and saturates (NaN gives 0), integer
+    /// to integer keeps the low bits, to bool is `!= 0`.
     Cast {
         /// The dtype of the output.
         to: DType,

@@ -139,7 +139,8 @@ impl HostTensor {
         }
     }
 
-    /// The same values in another dtype, converted as [`HostTensor::from_f64`] says; i64 to a narrower integer keeps the low bits.
+    /// The same values in another dtype, converted as [`HostTensor::from_f64`] says; integer to integer keeps
+    /// the low bits.
     ///
     /// # Errors
     /// As [`HostTensor::from_bytes`].
@@ -147,23 +148,8 @@ impl HostTensor {
         if dtype == self.dtype {
             return Ok(self.clone());
         }
-        if self.dtype == DType::I64 {
-            let wide = self.as_slice::<i64>()?;
-            match dtype {
-                DType::I32 => {
-                    return Self::from_slice(
-                        &self.shape,
-                        &wide.iter().map(|&x| x as i32).collect::<Vec<_>>(),
-                    );
-                }
-                DType::I8 => {
-                    return Self::from_slice(&self.shape, &wide.iter().map(|&x| x as i8).collect::<Vec<_>>());
-                }
-                DType::U8 => {
-                    return Self::from_slice(&self.shape, &wide.iter().map(|&x| x as u8).collect::<Vec<_>>());
-                }
-                _ => {}
-            }
+        if self.dtype.is_integer() && dtype.is_integer() {
+            return self.low_bits(dtype);
         }
         // Piece by piece, so that a large weight needs no f64 copy of itself.
         let mut cast = AlignedBytes::zeroed(byte_count(dtype, &self.shape)?);
@@ -174,6 +160,27 @@ impl HostTensor {
             to.copy_from_slice(Self::from_f64(dtype, &[count], &piece.to_f64())?.bytes());
         }
         Self::from_bytes(dtype, &self.shape, Bytes::owned(cast))
+    }
+
+    /// Integers in another integer dtype: a wider one holds them, a narrower one their low bits.
+    fn low_bits(&self, dtype: DType) -> Result<Self> {
+        fn wide<T: Element + Into<i64>>(tensor: &HostTensor) -> Result<Vec<i64>> {
+            Ok(tensor.as_slice::<T>()?.iter().map(|&x| x.into()).collect())
+        }
+        let values = match self.dtype {
+            DType::I64 => wide::<i64>(self)?,
+            DType::I32 => wide::<i32>(self)?,
+            DType::I8 => wide::<i8>(self)?,
+            _ => wide::<u8>(self)?,
+        };
+        match dtype {
+            DType::I64 => Self::from_slice(&self.shape, &values),
+            DType::I32 => {
+                Self::from_slice(&self.shape, &values.iter().map(|&x| x as i32).collect::<Vec<_>>())
+            }
+            DType::I8 => Self::from_slice(&self.shape, &values.iter().map(|&x| x as i8).collect::<Vec<_>>()),
+            _ => Self::from_slice(&self.shape, &values.iter().map(|&x| x as u8).collect::<Vec<_>>()),
+        }
     }
 }
 

@@ -5,11 +5,32 @@ use crate::buffer::CandleTensor;
 use candle_core::{D, Tensor};
 use lockstep_hal::graph::{Activation, GeluForm, Linear};
 
-/// Operands that candle would refuse for their strides are copied first.
+/// candle takes at most two batch axes, and refuses most strides in them: other operands are spread, copied, and given one
+/// batch axis.
 pub(super) fn matmul(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    // A transposed matrix is fine as it is; a transposed batch is not.
-    let plain = |x: &Tensor| if x.rank() == 2 { Ok(x.clone()) } else { x.contiguous() };
-    Ok(plain(a)?.broadcast_matmul(&plain(b)?)?)
+    let batch = |x: &Tensor| x.dims()[..x.rank() - 2].to_vec();
+    let (of_a, of_b) = (batch(a), batch(b));
+    if of_a == of_b && of_a.len() <= 2 {
+        // A transposed matrix is fine as it is; a transposed batch is not.
+        let plain = |x: &Tensor| if x.rank() == 2 { Ok(x.clone()) } else { x.contiguous() };
+        return Ok(plain(a)?.matmul(&plain(b)?)?);
+    }
+    let rank = of_a.len().max(of_b.len());
+    let extent =
+        |batch: &[usize], axis: usize| (axis + batch.len()).checked_sub(rank).map_or(1, |at| batch[at]);
+    let joined = (0..rank).map(|axis| match (extent(&of_a, axis), extent(&of_b, axis)) {
+        (1, other) => other,
+        (extent, _) => extent,
+    });
+    let joined: Vec<usize> = joined.collect();
+    let matrix = |x: &Tensor| [x.dims()[x.rank() - 2], x.dims()[x.rank() - 1]];
+    let spread = |x: &Tensor| -> candle_core::Result<Tensor> {
+        let [rows, columns] = matrix(x);
+        let all = x.broadcast_as([&joined[..], &[rows, columns]].concat())?.contiguous()?;
+        all.reshape((joined.iter().product::<usize>(), rows, columns))
+    };
+    let product = spread(a)?.matmul(&spread(b)?)?;
+    Ok(product.reshape([&joined[..], &matrix(&product)].concat())?)
 }
 
 /// `exp(x - max) / sum`; a row of nothing but -inf gives zeros.

@@ -60,8 +60,8 @@ pub(super) fn select(condition: &Tensor, a: &Tensor, b: &Tensor, shape: &[usize]
     Ok(condition.broadcast_as(shape)?.where_cond(&a.broadcast_as(shape)?, &b.broadcast_as(shape)?)?)
 }
 
-/// candle's casts saturate from floats and keep the low bits of integers. The op wants that of i64 to i32 only, so
-/// integers on their way to u8 are clamped; those on their way to narrow floats go through f64, as the host's cast does.
+/// candle's casts saturate from floats and keep the low bits of integers, as the op wants; integers on their way to narrow
+/// floats go through f64, as the host's cast does.
 pub(super) fn cast(x: &Tensor, to: lockstep_hal::tensor::DType) -> Result<Tensor> {
     if to == lockstep_hal::tensor::DType::Bool {
         return Ok(x.ne(0.0)?);
@@ -69,7 +69,6 @@ pub(super) fn cast(x: &Tensor, to: lockstep_hal::tensor::DType) -> Result<Tensor
     let dtype = candle_dtype(to).ok_or_else(|| Error::program("candle has no i8 tensors"))?;
     let from_integer = matches!(x.dtype(), DType::I64 | DType::I32);
     Ok(match dtype {
-        DType::U8 if from_integer => x.clamp(0i64, 255i64)?.to_dtype(dtype)?,
         DType::F32 | DType::F16 | DType::BF16 if from_integer => x.to_dtype(DType::F64)?.to_dtype(dtype)?,
         _ => x.to_dtype(dtype)?,
     })

@@ -1,11 +1,11 @@
-//! Casts, and the two ways an integer gets into a narrower dtype: it saturates or it wraps.
+//! Casts, and the two ways into a narrower integer dtype: floats saturate, integers keep their low bits.
 
 use crate::buffer::{ReferenceTensor, Values};
 use lockstep_hal::Result;
 use lockstep_hal::tensor::{DType, HostTensor};
 
-/// `x` in another dtype: floats round to nearest even; integers truncate toward zero and saturate, NaN gives 0, but i64
-/// to i32 keeps the low bits; truth values are `!= 0`.
+/// `x` in another dtype: floats round to nearest even; float to integer truncates toward zero and saturates, NaN gives 0;
+/// integer to integer keeps the low bits; truth values are `!= 0`.
 pub(super) fn cast(x: &ReferenceTensor, to: DType) -> Result<Values> {
     Ok(match (&x.values, to) {
         (Values::Float(values), DType::Bool) => Values::truths(values.iter().map(|&x| x != 0.0).collect()),
@@ -19,10 +19,7 @@ pub(super) fn cast(x: &ReferenceTensor, to: DType) -> Result<Values> {
         (Values::Float(values), _) => {
             Values::integers(values.iter().map(|&x| saturate(to, x as i64)).collect())
         }
-        (Values::Integer(values), DType::I32) if x.dtype == DType::I64 => {
-            Values::integers(values.iter().map(|&x| wrap(to, x)).collect())
-        }
-        (Values::Integer(values), _) => Values::integers(values.iter().map(|&x| saturate(to, x)).collect()),
+        (Values::Integer(values), _) => Values::integers(values.iter().map(|&x| wrap(to, x)).collect()),
         (Values::Truth(values), _) => Values::integers(values.iter().map(|&x| x.into()).collect()),
     })
 }
