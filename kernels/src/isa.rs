@@ -22,7 +22,7 @@ impl Isa {
 
     /// Every path this processor runs, from the plainest to the best.
     pub fn available() -> Vec<Self> {
-        #[allow(unused_mut)]
+        #[cfg_attr(not(target_arch = "x86_64"), allow(unused_mut))]
         let mut paths = vec![Isa::Portable];
         #[cfg(target_arch = "x86_64")]
         {

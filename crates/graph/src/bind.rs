@@ -1,6 +1,6 @@
 //! Giving symbols their values: from a graph for any extent to the graph of one run.
 
-use crate::{Dim, Graph, Op, Result, Rewriter, SymbolValues, TensorType};
+use crate::{Dim, Graph, GraphBuilder, Op, Result, Rewriter, SymbolValues, TensorType};
 
 impl Graph {
     /// The same graph with every symbol replaced by its value and every shape inferred anew, so that what could not be
@@ -10,10 +10,9 @@ impl Graph {
     /// [`Error::Shape`](crate::Error::Shape) names the node that does not fit these extents; an unbound symbol is named
     /// too.
     pub fn bound(&self, values: &SymbolValues) -> Result<Graph> {
-        let empty = Graph::default();
         let mut rewriter = Rewriter::new(self)?;
         // Inputs again, with fixed types: the builder that `new` filled has the symbolic ones.
-        rewriter.builder = Rewriter::new(&empty)?.builder;
+        rewriter.builder = GraphBuilder::new();
         for &id in self.inputs() {
             let value = self.value(id);
             let ty = TensorType::new(value.ty.dtype, bind_dims(&value.ty.shape, values)?);

@@ -1,7 +1,7 @@
 //! Graphs as JSON. Tensors stay outside: the file names each constant with its type and digest, and whoever reads it
 //! hands them over, so that a graph file is small and its weights are mapped from safetensors.
 
-use crate::{Custom, CustomOp, Error, Graph, HostTensor, Op, Origin, Result, Rewriter, TensorType, ValueId};
+use crate::{Custom, CustomOp, Error, Graph, GraphBuilder, HostTensor, Op, Origin, Result, TensorType, ValueId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -133,8 +133,7 @@ impl Graph {
         if file.lockstep_graph != VERSION {
             return Err(bad(format!("is of version {}, this program reads {VERSION}", file.lockstep_graph)));
         }
-        let empty = Graph::default();
-        let mut builder = Rewriter::new(&empty)?.builder;
+        let mut builder = GraphBuilder::new();
         let mut map: HashMap<u32, ValueId> = HashMap::new();
         for input in file.inputs {
             map.insert(input.id, builder.input(&input.name, input.ty)?);
