@@ -1,7 +1,9 @@
 //! Graphs as JSON. Tensors stay outside: the file names each constant with its type and digest, and whoever reads it
 //! hands them over, so that a graph file is small and its weights are mapped from safetensors.
 
-use crate::{Custom, CustomOp, Error, Graph, GraphBuilder, HostTensor, Op, Origin, Result, TensorType, ValueId};
+use crate::{
+    Custom, CustomOp, Error, Graph, GraphBuilder, HostTensor, Op, Origin, Result, TensorType, ValueId,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
