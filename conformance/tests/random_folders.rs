@@ -15,7 +15,7 @@
 //! * In f16 and bf16 those partial sums are 2^13 and 2^16 times finer than what is stored: `sqrt(K) 2^-13` is below 1 %.
 //!   What remains is that the device's roundings fall elsewhere than the ideal's, once the two have parted: the same
 //!   distribution, another draw. The rms of some hundred correlated numbers then agrees within a factor of 1.5; the largest
-//!   of them is one number from the tail and scatters more, within 3.
+//!   of them is one number from the tail and scatters more, within 2.
 
 mod folders;
 mod models;
@@ -163,7 +163,7 @@ fn hold_to_the_ideal(what: &str, error: Error, ideal: Error) {
         "{what}: rms {rms:.3}, largest {largest:.3} of the ideal's {:.2e} and {:.2e}",
         ideal.rms, ideal.largest
     );
-    assert!(rms <= 1.5 && largest <= 3.0, "{what}: {error:?} against {ideal:?}");
+    assert!(rms <= 1.5 && largest <= 2.0, "{what}: {error:?} against {ideal:?}");
 }
 
 #[test]

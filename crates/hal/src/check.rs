@@ -5,8 +5,8 @@ use crate::{Device, Error, NodeReason, OpQuery, OperandId, Program, Result, Supp
 use lockstep_graph::{TensorType, infer};
 
 impl Program {
-    /// Refuses a program with steps that `device` does not run natively, all of them at once, or whose operands or scratch
-    /// do not fit their ops.
+    /// Refuses a program with steps that `device` does not run natively, all of them at once, or whose operands, scratch
+    /// or aliases do not fit what the device claims.
     ///
     /// # Errors
     /// [`Error::Unsupported`] lists the steps; [`Error::Graph`] and [`Error::Program`] name the first that does not fit.
@@ -27,6 +27,11 @@ impl Program {
             let (reason, tried) = match device.support(&query) {
                 Support::Native(claim) if claim.workspace > step.workspace.len() => {
                     return Err(wrong("it has less scratch than the device claims for it"));
+                }
+                Support::Native(claim) if step.claim.alias.is_some() && step.claim.alias != claim.alias => {
+                    return Err(wrong(
+                        "it may overwrite an input, which the device does not claim to do in place",
+                    ));
                 }
                 Support::Native(_) => continue,
                 Support::Rewrite(rule) => {

@@ -23,10 +23,7 @@ pub(super) unsafe fn run<K: Kernel>(kernel: K) -> K::Output {
 macro_rules! intrinsics {
     ($body:expr) => {{
         // SAFETY: a token of this type is made only by `run`, whose caller vouches for the features.
-        #[allow(unused_unsafe)]
-        unsafe {
-            $body
-        }
+        unsafe { $body }
     }};
 }
 

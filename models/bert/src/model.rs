@@ -62,8 +62,8 @@ pub struct BertModel {
 impl BertModel {
     /// Loads a folder and builds its graph.
     ///
-    /// Weights stay in the memory-mapped file where `options.dtype` is f32 or f64, whatever dtype they are stored in; they
-    /// are converted once where it is f16 or bf16. The tokenizer is left for [`BertModel::tokenizer`] to load, so that a
+    /// Weights stay in the memory-mapped file, whatever dtype they are stored in; where `options.dtype` is f16 or bf16, the
+    /// matrices of products are converted to it once. The tokenizer is left for [`BertModel::tokenizer`] to load, so that a
     /// folder without one can be inspected and measured.
     ///
     /// # Errors
