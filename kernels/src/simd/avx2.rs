@@ -27,8 +27,9 @@ pub(super) unsafe fn run<K: Kernel>(kernel: K) -> K::Output {
 /// Calls intrinsics, from methods that are only ever inlined under [`run`].
 macro_rules! intrinsics {
     ($body:expr) => {{
+        // Where `both!` stands inside another body, the outer block covers it: hence `unused_unsafe`.
         // SAFETY: a token of this type is made only by `run`, whose caller vouches for the features.
-        #[allow(unused_unsafe)] // Where `both!` stands inside another body, the outer block covers it.
+        #[allow(unused_unsafe)]
         unsafe {
             $body
         }
