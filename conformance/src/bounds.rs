@@ -30,24 +30,42 @@ pub fn smallest_subnormal(dtype: DType) -> f64 {
 }
 
 /// The dtypes that a device computes an op in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Arithmetic {
     /// What results are stored in.
     pub storage: DType,
     /// What sums are carried in.
     pub accumulate: DType,
+    /// `None` for what no order of roundings can exceed. Otherwise the factor of `sqrt(n) u`, within which `n` independent
+    /// roundings stay but for one chance in a million over all elements ([`Arithmetic::probable`]).
+    pub confidence: Option<f64>,
 }
 
 impl Arithmetic {
+    /// The worst case of these dtypes.
+    pub fn worst_case(storage: DType, accumulate: DType) -> Self {
+        Self { storage, accumulate, confidence: None }
+    }
+
+    /// The same with sums held to what independent roundings give for `elements` results, but for one chance in a million:
+    /// `sqrt(2 ln(2 N / 1e-6)) sqrt(n) u` (Higham and Mary, A New Approach to Probabilistic Rounding Error Analysis, 2019).
+    pub fn probable(self, elements: usize) -> Self {
+        Self { confidence: Some((2.0 * (2e6 * elements.max(1) as f64).ln()).sqrt()), ..self }
+    }
+
     /// The unit roundoff of the accumulate dtype.
     pub fn unit(&self) -> f64 {
         unit_roundoff(self.accumulate)
     }
 
-    /// `n u / (1 - n u)`: what `n` roundings can change, relatively.
+    /// `n u / (1 - n u)`: what `n` roundings can change, relatively; or what they probably do.
     pub fn gamma(&self, n: usize) -> f64 {
         let nu = n as f64 * self.unit();
-        nu / (1.0 - nu)
+        let worst = if nu < 1.0 { nu / (1.0 - nu) } else { f64::INFINITY };
+        match self.confidence {
+            None => worst,
+            Some(factor) => worst.min(factor * (n as f64).sqrt() * self.unit()),
+        }
     }
 
     /// The one rounding of the result `y` to storage.
@@ -129,7 +147,7 @@ impl Arithmetic {
 mod tests {
     use super::*;
 
-    const F32: Arithmetic = Arithmetic { storage: DType::F32, accumulate: DType::F32 };
+    const F32: Arithmetic = Arithmetic { storage: DType::F32, accumulate: DType::F32, confidence: None };
 
     #[test]
     fn units_are_those_of_the_formats() {

@@ -1,9 +1,10 @@
 //! Differences between two tensors.
 
 use lockstep_runtime::tensor::HostTensor;
+use serde::Serialize;
 
 /// How far two tensors of one shape are apart.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Difference {
     /// The largest absolute difference; infinite where one is NaN and the other is not.
     pub max_abs: f64,
@@ -11,9 +12,18 @@ pub struct Difference {
     pub rms: f64,
     /// The cosine of the angle between them; 1 for two zero tensors.
     pub cosine: f64,
+    /// The mean squared difference over the second tensor's mean square (normalised mean squared error).
+    pub nmse: f64,
 }
 
-/// Compares element by element, in f64. `None` if the shapes differ.
+impl Difference {
+    /// The error relative to the size of what it is an error of: the root of [`Difference::nmse`].
+    pub fn relative(&self) -> f64 {
+        self.nmse.sqrt()
+    }
+}
+
+/// Compares `a` with `b`, the one to be trusted, element by element, in f64. `None` if the shapes differ.
 pub fn difference(a: &HostTensor, b: &HostTensor) -> Option<Difference> {
     if a.shape() != b.shape() {
         return None;
@@ -32,7 +42,9 @@ pub fn difference(a: &HostTensor, b: &HostTensor) -> Option<Difference> {
     let norm = |v: &[f64]| v.iter().map(|x| x * x).sum::<f64>().sqrt();
     let norms = norm(&a) * norm(&b);
     let cosine = if norms == 0.0 { f64::from(norm(&a) == norm(&b)) } else { dot / norms };
-    Some(Difference { max_abs, rms: (squares / a.len().max(1) as f64).sqrt(), cosine })
+    let size = norm(&b).powi(2);
+    let nmse = if squares == 0.0 { 0.0 } else { squares / size };
+    Some(Difference { max_abs, rms: (squares / a.len().max(1) as f64).sqrt(), cosine, nmse })
 }
 
 #[cfg(test)]

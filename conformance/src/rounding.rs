@@ -6,6 +6,7 @@
 //! device's plan really stores, so the graph to pass is the planned (fused) one. It may mix dtypes, as models do that keep
 //! their embeddings and heads in f32.
 
+use crate::one_op::is_weight;
 use lockstep_runtime::graph::{DType, Graph, Node, Op, Origin, Result, Rewriter, ValueId};
 use lockstep_runtime::tensor::HostTensor;
 use std::collections::HashMap;
@@ -95,15 +96,8 @@ impl<'a> Widening<'a> {
     /// An operand in f64 if it is a float; weights and tables as they are stored, since ops take them so.
     fn operand(&mut self, op: &Op, at: usize, id: ValueId) -> Result<ValueId> {
         let value = self.graph.value(id);
-        let is_weight = match op {
-            Op::Linear(parts) => at == 1 || (parts.bias && at == 2),
-            Op::LayerNorm { .. } => at > 0,
-            Op::AddLayerNorm { .. } => at > 1,
-            Op::Gather { .. } => true,
-            _ => false,
-        };
         let given = !matches!(value.origin, Origin::Node { .. });
-        if !given || is_weight || !value.ty.dtype.is_float() {
+        if !given || is_weight(op, at) || !value.ty.dtype.is_float() {
             return self.rewriter.value(id);
         }
         if let Some(&new) = self.widened.get(&id) {

@@ -4,11 +4,8 @@
 //! stored so. Integers and truth values are given as they are.
 #![allow(dead_code, unreachable_pub, missing_docs)] // Each test binary uses its own part.
 
-mod bound;
 mod composite;
 mod primitive;
-
-pub use bound::bound;
 
 use crate::folders::Random;
 use lockstep_runtime::graph::{Dim, Op};

@@ -1,6 +1,7 @@
 //! The command line: what all commands share, and how values are read.
 
-use crate::{bench::BenchArguments, completions::CompletionsArguments, devices::DevicesArguments};
+use crate::devices::DevicesArguments;
+use crate::{bench::BenchArguments, compare::CompareArguments, completions::CompletionsArguments};
 use crate::{inspect::InspectArguments, run::RunArguments};
 use clap::{Args, Parser, Subcommand};
 use lockstep_runtime::tensor::DType;
@@ -23,7 +24,8 @@ const MOST_TEXTS: usize = 4096;
 Example:
   lockstep run models/bert-small/document-classifier --text \"兹证明王伟系我单位员工，月均收入12,000.00元\"
 
-Exit codes: 0 done; 1 something failed (a model, a file, a text); 2 the command line asks for what there is not."
+Exit codes: 0 done; 1 something failed (a model, a file, a text), or numbers do not hold; 2 the command line asks for \
+what there is not. Where devices are compared also: 3 a device failed or is not there; 4 a device refuses ops."
 )]
 pub(crate) struct Arguments {
     /// Print JSON instead of text; one object per line where there are several
@@ -45,6 +47,8 @@ pub(crate) enum Command {
     Inspect(InspectArguments),
     /// Measure a model's speed against this machine's peak, or beside another device
     Bench(BenchArguments),
+    /// Run a model on two devices, judge every op of the second on its own, and name the guilty
+    Compare(CompareArguments),
     /// Print a shell's completion script
     Completions(CompletionsArguments),
 }
@@ -94,7 +98,7 @@ impl FromStr for Shape {
     }
 }
 
-fn float(text: &str) -> Result<DType, String> {
+pub(crate) fn float(text: &str) -> Result<DType, String> {
     let dtype = DType::from_str(text).ok().filter(|dtype| dtype.is_float());
     dtype.ok_or_else(|| "expected f32, f16, bf16 or f64".to_owned())
 }
@@ -104,7 +108,7 @@ fn count(text: &str, largest: usize) -> Result<usize, String> {
     count.ok_or_else(|| format!("expected 1 to {largest}"))
 }
 
-fn threads(text: &str) -> Result<usize, String> {
+pub(crate) fn threads(text: &str) -> Result<usize, String> {
     count(text, MOST_THREADS)
 }
 

@@ -119,7 +119,7 @@ fn as_json(probe: &Probe) -> Value {
     }
 }
 
-fn info_json(info: &DeviceInfo) -> Value {
+pub(crate) fn info_json(info: &DeviceInfo) -> Value {
     let profile = &info.numerics;
     let accumulate: serde_json::Map<String, Value> =
         profile.accumulate.iter().map(|(stored, sum)| (stored.to_string(), json!(sum))).collect();

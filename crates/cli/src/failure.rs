@@ -15,13 +15,31 @@ pub(crate) enum Failure {
     Usage(String),
     /// Something failed: exit code 1.
     Failed(String),
-    /// The same, and everything has been said already.
+    /// A device that is compared failed or is not there: exit code 3.
+    Device(String),
+    /// A device that is compared refuses ops: exit code 4.
+    Unsupported(String),
+    /// As [`Failure::Failed`], and everything has been said already.
     Reported,
     /// Whoever read our output has gone: nothing is wrong.
     ClosedPipe,
 }
 
 impl Failure {
+    /// An error of a device that is compared: what it refuses and what breaks have codes of their own.
+    pub(crate) fn of_compared(error: lockstep_runtime::Error) -> Self {
+        use lockstep_runtime::{Error, hal, plan};
+        let text = with_causes(&error);
+        match error {
+            Error::Device(hal::Error::Unsupported { .. })
+            | Error::Plan(plan::Error::Device(hal::Error::Unsupported { .. })) => Failure::Unsupported(text),
+            Error::Device(
+                hal::Error::Unavailable { .. } | hal::Error::Device { .. } | hal::Error::OutOfMemory { .. },
+            ) => Failure::Device(text),
+            other => other.into(),
+        }
+    }
+
     /// An error with its causes, in one line.
     pub(crate) fn of(error: &dyn Error) -> Self {
         Failure::Failed(with_causes(error))
@@ -84,6 +102,14 @@ pub(crate) fn exit_code(outcome: Outcome) -> ExitCode {
         Err(Failure::Failed(text)) => {
             say("error", text);
             ExitCode::FAILURE
+        }
+        Err(Failure::Device(text)) => {
+            say("error", text);
+            ExitCode::from(3)
+        }
+        Err(Failure::Unsupported(text)) => {
+            say("error", text);
+            ExitCode::from(4)
         }
         Err(Failure::Reported) => ExitCode::FAILURE,
     }

@@ -1,12 +1,14 @@
 //! The lockstep command: a thin shell over the libraries.
 //!
 //! One module per command, named as the command. Results go to standard output and all else to standard error, so that
-//! what is piped on is only ever results. A run ends with 0, with 1 for a failure (a model, a file, a text), or with 2 for
-//! a command line that asks for what there is not.
+//! what is piped on is only ever results. A run ends with 0; with 1 for a failure (a model, a file, a text, numbers that do
+//! not hold); with 2 for a command line that asks for what there is not; where devices are compared also with 3 for a device
+//! that fails and 4 for ops that one refuses.
 
 mod arguments;
 mod backends;
 mod bench;
+mod compare;
 mod completions;
 mod devices;
 mod failure;
@@ -14,6 +16,7 @@ mod inspect;
 mod output;
 mod run;
 mod table;
+mod tokens;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
@@ -38,6 +41,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Run(run) => run::run(run, &mut output),
         Command::Inspect(inspect) => inspect::inspect(inspect, &mut output),
         Command::Bench(bench) => bench::bench(bench, &mut output),
+        Command::Compare(compare) => compare::compare(compare, &mut output),
         Command::Completions(completions) => completions::completions(completions, &mut output),
     };
     failure::exit_code(outcome.and_then(|()| output.flush()))

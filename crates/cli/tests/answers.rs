@@ -264,3 +264,22 @@ fn help_and_version_are_answers() {
         assert!(ran.stdout.contains("lockstep"), "{arguments:?}");
     }
 }
+
+#[test]
+fn two_devices_are_compared_op_by_op() {
+    let model = trained("document-classifier");
+    let text = "兹证明王伟系我单位员工，月均收入12,000.00元";
+    let compared = run(&["compare", &model, "--devices", "reference,cpu", "--text", text, "--json"]).json();
+    let report = &compared[0];
+    assert_eq!(report["schema"], "lockstep-compare/1");
+    let steps = report["steps"].as_array().unwrap();
+    assert!(
+        steps.len() > 30
+            && steps.iter().all(|step| step["isolated"]["of_worst_case"].as_f64().unwrap() < 1.0)
+    );
+    assert!(steps.iter().any(|step| step["checkpoint"] == "encoder.2.attention.output"));
+    assert_eq!(report["outputs"][0]["whole_run_equals_steps"], true);
+    let table = run(&["compare", &model, "--devices", "candle,cpu", "--checkpoints"]);
+    assert!(table.stdout.contains("PASS cpu:0 computes what candle:0 does"), "{table:?}");
+    assert!(table.stdout.contains("encoder.3.output") && !table.stdout.contains("embeddings.add_position"));
+}

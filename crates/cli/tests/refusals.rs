@@ -269,3 +269,19 @@ fn a_missing_tokenizer_does_not_keep_a_model_from_being_inspected() {
     let report = run(&["inspect", &path_text(folder.path()), "--device", "reference", "--json"]).json();
     assert_eq!(report[0]["runs"], json!(true));
 }
+
+#[test]
+fn a_comparison_that_cannot_be_made_says_why() {
+    let folder = classifier();
+    let model = path_text(folder.path());
+    let compare = |more: &[&str]| run(&[&["compare", &model], more].concat());
+    compare(&["--devices", "cpu"]).fails_with(2, &["1 device", "reference,cpu"]);
+    compare(&["--devices", "reference,cuda"]).fails_with(2, &["`cuda`"]);
+    compare(&["--devices", "cpu,candle", "--dtype", "bf16"]).fails_with(2, &["candle:0", "bf16", "f32, f64"]);
+    let files = tempfile::tempdir().unwrap();
+    let given = |name: &str, text: &str| file(files.path(), name, text);
+    let on = |path: &str| compare(&["--devices", "reference,cpu", "--file", path]);
+    on(&given("empty.txt", "\n \n")).fails_with(1, &["empty.txt", "no text"]);
+    on(&given("bad.jsonl", "{\"text\": \"a\"}\n{\"txt\": 1}\n")).fails_with(1, &["bad.jsonl", "line 2"]);
+    on("nowhere.txt").fails_with(1, &["nowhere.txt"]);
+}

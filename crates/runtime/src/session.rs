@@ -199,12 +199,7 @@ impl Session {
     /// cannot take (an id outside its table), a cancelled run ([`Error::is_cancelled`]), or a fault of the device.
     pub fn run_with(&self, inputs: &[(&str, &HostTensor)], options: &RunOptions<'_>) -> Result<RunResult> {
         let _span = tracing::debug_span!("run", device = %self.prepared.device().info().id).entered();
-        let mut given = BTreeMap::new();
-        for (name, tensor) in inputs {
-            if given.insert(*name, *tensor).is_some() {
-                return Err(Error::Input { input: (*name).to_owned(), reason: "was given twice".into() });
-            }
-        }
+        let mut given = by_name(inputs)?;
         let mut symbols = bind_inputs(self.prepared.source(), &given)?;
         let derived = self.prepared.derive(&mut symbols, &given)?;
         given.extend(derived.iter().map(|(name, tensor)| (name.as_str(), tensor)));
@@ -214,6 +209,31 @@ impl Session {
         // A failed run leaves the program as good as before: every run writes all that it reads.
         self.give_back(compiled);
         ran
+    }
+
+    /// The program that such a run executes, and its inputs in the program's order, derived ones included; for those who
+    /// want to look at each step on its own.
+    ///
+    /// # Errors
+    /// As [`Session::run_with`], before anything runs.
+    pub fn bind(
+        &self,
+        inputs: &[(&str, &HostTensor)],
+        options: &RunOptions<'_>,
+    ) -> Result<(BoundProgram, Vec<HostTensor>)> {
+        let given = by_name(inputs)?;
+        let mut symbols = bind_inputs(self.prepared.source(), &given)?;
+        let derived = self.prepared.derive(&mut symbols, &given)?;
+        let key = self.key(symbols, options);
+        let bound = self.prepared.bind(&key.symbols, &names(&key.outputs), &names(&key.taps))?;
+        let derived: BTreeMap<&str, &HostTensor> =
+            derived.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+        let tensors = bound.inputs.iter().map(|name| {
+            let tensor = given.get(name.as_str()).or_else(|| derived.get(name.as_str()));
+            tensor.map(|tensor| (*tensor).clone()).ok_or_else(|| not_given(name))
+        });
+        let tensors = tensors.collect::<Result<_>>()?;
+        Ok((bound, tensors))
     }
 
     fn key(&self, symbols: SymbolValues, options: &RunOptions<'_>) -> Key {
@@ -236,9 +256,7 @@ impl Session {
 
     fn compile(&self, key: Key) -> Result<Compiled> {
         let _span = tracing::debug_span!("compile", symbols = ?key.symbols).entered();
-        let outputs: Vec<&str> = key.outputs.iter().map(String::as_str).collect();
-        let taps: Vec<&str> = key.taps.iter().map(String::as_str).collect();
-        let bound = self.prepared.bind(&key.symbols, &outputs, &taps)?;
+        let bound = self.prepared.bind(&key.symbols, &names(&key.outputs), &names(&key.taps))?;
         let device = self.prepared.device();
         let executable = device.clone().compile(bound.program.clone())?;
         let mut bytes = bound.program.arena_bytes();
@@ -268,10 +286,7 @@ impl Session {
     ) -> Result<RunResult> {
         let device = self.prepared.device();
         for (slot, name) in compiled.bound.inputs.iter().enumerate() {
-            let tensor = inputs.get(name.as_str()).ok_or_else(|| Error::Input {
-                input: name.clone(),
-                reason: "the plan reads it, and nothing gives it".into(),
-            })?;
+            let tensor = inputs.get(name.as_str()).ok_or_else(|| not_given(name))?;
             device.write(&compiled.io[slot], 0, tensor.bytes())?;
         }
         compiled.executable.submit(&compiled.io, cancel)?;
@@ -283,6 +298,24 @@ impl Session {
             taps: read_all(device.as_ref(), &compiled.bound.taps, taps)?,
         })
     }
+}
+
+fn names(owned: &[String]) -> Vec<&str> {
+    owned.iter().map(String::as_str).collect()
+}
+
+fn by_name<'a>(inputs: &[(&'a str, &'a HostTensor)]) -> Result<BTreeMap<&'a str, &'a HostTensor>> {
+    let mut given = BTreeMap::new();
+    for (name, tensor) in inputs {
+        if given.insert(*name, *tensor).is_some() {
+            return Err(Error::Input { input: (*name).to_owned(), reason: "was given twice".into() });
+        }
+    }
+    Ok(given)
+}
+
+fn not_given(name: &str) -> Error {
+    Error::Input { input: name.to_owned(), reason: "the plan reads it, and nothing gives it".into() }
 }
 
 fn read_all(

@@ -1,5 +1,6 @@
 //! Tensors in host memory.
 
+use crate::narrow::{to_bf16, to_f16};
 use crate::{AlignedBytes, Bytes, DType, Element, Error, Result, element_count};
 use half::{bf16, f16};
 
@@ -129,8 +130,8 @@ impl HostTensor {
         match dtype {
             DType::F64 => all(shape, data, |x| x),
             DType::F32 => all(shape, data, |x| x as f32),
-            DType::F16 => all(shape, data, f16::from_f64),
-            DType::Bf16 => all(shape, data, bf16::from_f64),
+            DType::F16 => all(shape, data, to_f16),
+            DType::Bf16 => all(shape, data, to_bf16),
             DType::I64 => all(shape, data, |x| x as i64),
             DType::I32 => all(shape, data, |x| x as i32),
             DType::I8 => all(shape, data, |x| x as i8),

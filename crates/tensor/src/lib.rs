@@ -9,6 +9,7 @@ mod dim;
 mod dtype;
 mod error;
 mod host;
+mod narrow;
 mod safetensors;
 
 pub use bytes::{AlignedBytes, Bytes};

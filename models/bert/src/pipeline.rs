@@ -20,6 +20,7 @@ use crate::model::{BertModel, LoadOptions};
 use crate::tokenizer::{Encoding, Text};
 use batch::PaddedBatch;
 use lockstep_graph::DType;
+use lockstep_runtime::tensor::HostTensor;
 use lockstep_runtime::{Device, Packing, RunOptions, Session};
 use prediction::Rows;
 use std::path::Path;
@@ -147,6 +148,16 @@ impl TextModel {
             }
         }
         Ok(EncodedText { text, encoding })
+    }
+
+    /// What the graph is given for a batch, by input: each i64 `[texts, longest]`, padded to the longest text.
+    ///
+    /// # Errors
+    /// A batch beyond this machine's address space.
+    pub fn inputs(&self, texts: &[EncodedText<'_>]) -> Result<[(&'static str, HostTensor); 3]> {
+        let encodings: Vec<&Encoding> = texts.iter().map(|text| &text.encoding).collect();
+        let batch = PaddedBatch::new(&encodings, self.padding_id())?;
+        Ok(batch.inputs().map(|(name, tensor)| (name, tensor.clone())))
     }
 
     /// Runs a batch, padded to its longest text; one prediction per text, in order. No texts give no predictions.

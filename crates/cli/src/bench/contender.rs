@@ -1,9 +1,9 @@
 //! One model on one device, ready to be measured.
 
-use super::inputs::TokenBatch;
 use crate::backends;
 use crate::failure::{Failure, Outcome};
 use crate::inspect::load;
+use crate::tokens::TokenBatch;
 use lockstep_bert::BertModel;
 use lockstep_runtime::tensor::DType;
 use lockstep_runtime::{Packing, Session};

@@ -1,7 +1,6 @@
 //! `lockstep bench`.
 
 mod contender;
-mod inputs;
 mod measure;
 mod mixed;
 mod print;

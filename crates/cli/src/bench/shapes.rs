@@ -2,11 +2,11 @@
 
 use super::Machine;
 use super::contender::Contender;
-use super::inputs::{SplitMix64, TokenBatch};
 use super::measure::{Budget, Timing, in_turns};
 use crate::arguments::Shape;
 use crate::failure::Outcome;
 use crate::inspect::cost;
+use crate::tokens::{SplitMix64, TokenBatch};
 use lockstep_benches::fma_peak::FmaPeak;
 use lockstep_runtime::tensor::DType;
 use serde::Serialize;

@@ -1,36 +1,44 @@
 //! The bound of each op, from its inputs. Magnitudes (`|A| |B|`, sums of `|x|`) are the reference's own, of inputs without
 //! their signs.
 
-use lockstep_conformance::bounds::Arithmetic;
+use crate::bounds::Arithmetic;
 use lockstep_runtime::graph::{
     Activation, Attention, BinaryOp, Linear, Op, Operands, PoolKind, ReduceOp, Sequences, UnaryOp,
 };
 use lockstep_runtime::hal::NumericsProfile;
 use lockstep_runtime::tensor::{DType, HostTensor};
+use lockstep_runtime::{Error, Result};
 
 /// The largest error of ln in units, from the table of the processor's kernels; the C library's is smaller.
 const LOG_ULP: f64 = 0.8;
 /// exp and one plus it, then a division.
 const SIGMOID_ROUNDINGS: f64 = 2.0;
 
-/// What a device may be off by, element by element; 0 where an op computes nothing. `reference` runs an op on the oracle.
+/// Runs an op on the oracle.
+pub type Reference<'a> = dyn Fn(&Op, &[HostTensor]) -> Result<HostTensor> + 'a;
+
+/// What a device may be off by, element by element; 0 where an op computes nothing. `inputs` and `truth` are in f64, but for
+/// weights, which may be in the dtype that they are stored in.
+///
+/// # Errors
+/// Those of `reference`, which computes magnitudes.
 pub fn bound(
     op: &Op,
     inputs: &[HostTensor],
     truth: &HostTensor,
     arithmetic: Arithmetic,
     profile: &NumericsProfile,
-    reference: &dyn Fn(&Op, &[HostTensor]) -> HostTensor,
-) -> Vec<f64> {
+    reference: &Reference<'_>,
+) -> Result<Vec<f64>> {
     let exact = vec![0.0; truth.element_count()];
     if !truth.dtype().is_float() {
-        return exact;
+        return Ok(exact);
     }
     let y = truth.to_f64();
     let each = |error: &dyn Fn(f64) -> f64| y.iter().map(|&y| error(y)).collect::<Vec<f64>>();
     let magnitudes = |op: &Op, inputs: &[HostTensor]| {
-        let inputs: Vec<HostTensor> = inputs.iter().map(magnitude).collect();
-        reference(op, &inputs).to_f64()
+        let inputs = inputs.iter().map(magnitude).collect::<Result<Vec<_>>>()?;
+        reference(op, &inputs).map(|sums| sums.to_f64())
     };
     let computed = match op {
         Op::Select
@@ -48,7 +56,7 @@ pub fn bound(
         | Op::Unary(UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Relu | UnaryOp::Not)
         | Op::Binary(BinaryOp::Max | BinaryOp::Min | BinaryOp::And | BinaryOp::Or)
         | Op::Reduce { op: ReduceOp::Max | ReduceOp::Min, .. }
-        | Op::Pool { kind: PoolKind::Max, .. } => return exact,
+        | Op::Pool { kind: PoolKind::Max, .. } => return Ok(exact),
         Op::Unary(function) => {
             let ulp = match function {
                 UnaryOp::Exp => profile.exp_ulp,
@@ -64,20 +72,20 @@ pub fn bound(
         Op::Binary(_) => each(&|y| arithmetic.function(0.5, y)),
         Op::MatMul => {
             let k = inputs[0].shape()[inputs[0].shape().len() - 1];
-            magnitudes(op, inputs).iter().map(|&sum| arithmetic.sum(k + 1, sum)).collect()
+            magnitudes(op, inputs)?.iter().map(|&sum| arithmetic.sum(k + 1, sum)).collect()
         }
         Op::IndexAdd { .. } => {
             let additions = inputs[1].element_count();
-            magnitudes(op, inputs).iter().map(|&sum| arithmetic.sum(additions, sum)).collect()
+            magnitudes(op, inputs)?.iter().map(|&sum| arithmetic.sum(additions, sum)).collect()
         }
         Op::Reduce { op: how, axes, keep_axes } => {
             let terms = axes.iter().map(|&axis| inputs[0].shape()[axis]).product::<usize>();
             let op = Op::Reduce { op: *how, axes: axes.clone(), keep_axes: *keep_axes };
-            magnitudes(&op, inputs).iter().map(|&sum| arithmetic.sum(terms + 1, sum)).collect()
+            magnitudes(&op, inputs)?.iter().map(|&sum| arithmetic.sum(terms + 1, sum)).collect()
         }
         Op::Pool { kind: PoolKind::Mean, .. } => {
             let rows = inputs[0].element_count() / inputs[0].shape().last().copied().unwrap_or(1).max(1);
-            magnitudes(op, inputs).iter().map(|&mean| arithmetic.sum(rows + 1, mean)).collect()
+            magnitudes(op, inputs)?.iter().map(|&mean| arithmetic.sum(rows + 1, mean)).collect()
         }
         Op::Softmax { axis } => rows_along(truth.shape(), *axis, |row| {
             let x = inputs[0].to_f64();
@@ -93,19 +101,18 @@ pub fn bound(
             layer_norm(&sum, &inputs[2], &inputs[3], *epsilon, 1, arithmetic)
         }
         Op::Gelu(_) => (inputs[0].to_f64().iter().zip(&y)).map(|(&x, &y)| arithmetic.gelu(x, y)).collect(),
-        Op::Linear(parts) => linear(parts, inputs, &y, arithmetic, profile, reference),
-        Op::Attention(attention) => of_attention(attention, inputs, arithmetic, reference),
+        Op::Linear(parts) => linear(parts, inputs, &y, arithmetic, profile, reference)?,
+        Op::Attention(attention) => of_attention(attention, inputs, arithmetic, reference)?,
     };
-    assert_eq!(computed.len(), y.len(), "one bound an element");
-    computed.iter().zip(&y).map(|(&bound, &y)| bound + arithmetic.stored(y)).collect()
+    Ok(computed.iter().zip(&y).map(|(&bound, &y)| bound + arithmetic.stored(y)).collect())
 }
 
-fn magnitude(tensor: &HostTensor) -> HostTensor {
+fn magnitude(tensor: &HostTensor) -> Result<HostTensor> {
     if !tensor.dtype().is_float() {
-        return tensor.clone();
+        return Ok(tensor.clone());
     }
     let values: Vec<f64> = tensor.to_f64().iter().map(|x| x.abs()).collect();
-    HostTensor::from_f64(tensor.dtype(), tensor.shape(), &values).expect("the same shape")
+    HostTensor::from_f64(tensor.dtype(), tensor.shape(), &values).map_err(Error::from)
 }
 
 /// Calls `of` with the places of each row along `axis` and puts its answers there.
@@ -147,16 +154,16 @@ fn linear(
     y: &[f64],
     arithmetic: Arithmetic,
     profile: &NumericsProfile,
-    reference: &dyn Fn(&Op, &[HostTensor]) -> HostTensor,
-) -> Vec<f64> {
+    reference: &Reference<'_>,
+) -> Result<Vec<f64>> {
     let product = Op::Linear(Linear { activation: None, residual: false, ..*parts });
     let operands = 2 + usize::from(parts.bias);
     let k = inputs[1].shape()[1];
-    let before = reference(&product, &inputs[..operands]).to_f64();
-    let magnitudes: Vec<HostTensor> = inputs[..operands].iter().map(magnitude).collect();
-    let magnitudes = reference(&product, &magnitudes).to_f64();
+    let before = reference(&product, &inputs[..operands])?.to_f64();
+    let magnitudes = inputs[..operands].iter().map(magnitude).collect::<Result<Vec<_>>>()?;
+    let magnitudes = reference(&product, &magnitudes)?.to_f64();
     let residual = parts.residual.then(|| inputs[operands].to_f64());
-    (0..y.len())
+    Ok((0..y.len())
         .map(|at| {
             let activated = y[at] - residual.as_ref().map_or(0.0, |residual| residual[at]);
             let of_product = arithmetic.sum(k + 2, magnitudes[at]);
@@ -167,15 +174,15 @@ fn linear(
             };
             through + if parts.residual { arithmetic.function(0.5, y[at]) } else { 0.0 }
         })
-        .collect()
+        .collect())
 }
 
 fn of_attention(
     attention: &Attention,
     inputs: &[HostTensor],
     arithmetic: Arithmetic,
-    reference: &dyn Fn(&Op, &[HostTensor]) -> HostTensor,
-) -> Vec<f64> {
+    reference: &Reference<'_>,
+) -> Result<Vec<f64>> {
     let shape = inputs[0].shape();
     let merged = attention.operands == Operands::Merged;
     let hidden = shape[shape.len() - 1] / if merged { 3 } else { 1 };
@@ -206,13 +213,11 @@ fn of_attention(
             .enumerate()
             .filter(|(at, _)| at % width >= 2 * hidden)
             .for_each(|(_, x)| *x = x.abs());
-        unsigned[0] = HostTensor::from_f64(DType::F64, shape, &values).expect("the same shape");
+        unsigned[0] = HostTensor::from_f64(DType::F64, shape, &values)?;
     } else {
-        unsigned[2] = magnitude(&inputs[2]);
+        unsigned[2] = magnitude(&inputs[2])?;
     }
-    let weighted = reference(&Op::Attention(*attention), &unsigned).to_f64();
-    weighted
-        .iter()
-        .map(|&weighted| arithmetic.attention(size, keys, q * k * attention.scale.abs(), weighted))
-        .collect()
+    let weighted = reference(&Op::Attention(*attention), &unsigned)?.to_f64();
+    let score = q * k * attention.scale.abs();
+    Ok(weighted.iter().map(|&weighted| arithmetic.attention(size, keys, score, weighted)).collect())
 }

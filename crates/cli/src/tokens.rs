@@ -6,7 +6,7 @@ use lockstep_runtime::tensor::HostTensor;
 
 /// The model's three inputs, each i64 `[batch, longest]`.
 #[derive(Debug)]
-pub(super) struct TokenBatch {
+pub(crate) struct TokenBatch {
     tensors: [HostTensor; 3],
 }
 
@@ -15,7 +15,7 @@ impl TokenBatch {
     ///
     /// # Errors
     /// A batch that memory does not hold.
-    pub(super) fn new(lengths: &[usize], config: &BertConfig, random: &mut SplitMix64) -> Outcome<Self> {
+    pub(crate) fn new(lengths: &[usize], config: &BertConfig, random: &mut SplitMix64) -> Outcome<Self> {
         let longest = lengths.iter().copied().max().unwrap_or(0);
         let mut ids = Vec::with_capacity(lengths.len() * longest);
         let mut mask = Vec::with_capacity(lengths.len() * longest);
@@ -32,7 +32,7 @@ impl TokenBatch {
     }
 
     /// The inputs by name.
-    pub(super) fn inputs(&self) -> [(&'static str, &HostTensor); 3] {
+    pub(crate) fn inputs(&self) -> [(&'static str, &HostTensor); 3] {
         let [ids, types, mask] = &self.tensors;
         [("input_ids", ids), ("token_type_ids", types), ("attention_mask", mask)]
     }
@@ -40,10 +40,10 @@ impl TokenBatch {
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
 #[derive(Debug)]
-pub(super) struct SplitMix64(u64);
+pub(crate) struct SplitMix64(u64);
 
 impl SplitMix64 {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -66,7 +66,7 @@ impl SplitMix64 {
     }
 
     /// A length of `8..=256` with a mean of about 60: most texts are short, a few long.
-    pub(super) fn text_length(&mut self) -> usize {
+    pub(crate) fn text_length(&mut self) -> usize {
         let exponential = -52.0 * (1.0 - self.uniform()).ln();
         (8.0 + exponential).min(256.0) as usize
     }

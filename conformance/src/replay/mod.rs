@@ -1,0 +1,230 @@
+//! Two devices on one graph, step by step.
+//!
+//! The tested device's own plan gives the steps: the ops that it really runs, fused as it fuses them. Two streams of values
+//! go through them, the trusted device's and the tested device's, each on what it computed before; that is *cumulative*.
+//! *Isolated*, each step is run on the tested device once more, on the trusted stream's values rounded to what the tested
+//! device stores, and judged against the truth of exactly those. A value is dropped after its last reader, so that memory
+//! holds no more than a run does.
+
+use crate::compare::difference;
+use crate::one_op::{self, Argument};
+use crate::oracle::{Oracle, Terms};
+use crate::verdict::Verdict;
+use lockstep_runtime::graph::DType;
+use lockstep_runtime::hal::{Error as DeviceError, OperandId, Step};
+use lockstep_runtime::tensor::HostTensor;
+use lockstep_runtime::{Device, Error, Fallback, Result, RunOptions, Session};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+mod plan;
+mod report;
+
+use plan::{Plan, Stream, labels, last_reads};
+pub use report::{Drift, OutputReport, Replayed, StepReport};
+
+/// How steps are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Modes {
+    /// Each step alone, judged.
+    pub isolated: bool,
+    /// The two streams, compared after each step.
+    pub cumulative: bool,
+}
+
+/// Two devices and a graph.
+#[derive(Debug)]
+pub struct Replay {
+    oracle: Oracle,
+    trusted: Arc<dyn Device>,
+    /// The dtype of the trusted stream.
+    trusted_dtype: DType,
+    tested: Session,
+}
+
+impl Replay {
+    /// `tested` is the graph's session on the device in question. The trusted device computes in its default dtype.
+    ///
+    /// # Errors
+    /// None in practice: the oracle needs nothing.
+    pub fn new(trusted: Arc<dyn Device>, tested: Session) -> Result<Self> {
+        let trusted_dtype = trusted.info().default_dtype;
+        Ok(Self { oracle: Oracle::new()?, trusted, trusted_dtype, tested })
+    }
+
+    /// The session on the tested device.
+    pub fn tested(&self) -> &Session {
+        &self.tested
+    }
+
+    /// Runs both devices on these inputs; `progress` is told of each step that is done, and of how many there are.
+    ///
+    /// # Errors
+    /// Inputs that do not fit; steps that the trusted device or the oracle cannot run. What the tested device fails at is no
+    /// error but [`Verdict::Crash`].
+    pub fn run(
+        &self,
+        inputs: &[(&str, &HostTensor)],
+        modes: Modes,
+        progress: &dyn Fn(usize, usize),
+    ) -> Result<Replayed> {
+        let plan = self.plan(inputs)?;
+        let steps = plan.program.steps();
+        let (mut trusted, mut tested) = (plan.start(), plan.start());
+        let mut reports = Vec::with_capacity(steps.len());
+        let mut drifts: HashMap<OperandId, f64> = HashMap::new();
+        for (at, step) in steps.iter().enumerate() {
+            let mut report = plan.report(at);
+            let outputs = self.trusted_step(&plan.arguments(step, &trusted), step)?;
+            if modes.isolated {
+                self.isolated(&plan, step, &trusted, &mut report)?;
+            }
+            let arguments = plan.arguments(step, &tested);
+            let found = self.tested_step(&arguments, step);
+            // After a crash the stream goes on with the trusted values, as the report's verdict says.
+            let found = match found {
+                Ok(found) => found,
+                Err(error) => {
+                    report.verdict = failed(&error);
+                    plan.stored(step, &outputs)?
+                }
+            };
+            for (&id, (trusted_value, tested_value)) in
+                step.outputs.iter().zip(outputs.into_iter().zip(found))
+            {
+                trusted.insert(id, trusted_value);
+                tested.insert(id, tested_value);
+            }
+            if modes.cumulative {
+                report.cumulative = plan.drift(step, &trusted, &tested, &mut drifts);
+            }
+            for id in &plan.last_read[at] {
+                trusted.remove(id);
+                tested.remove(id);
+            }
+            reports.push(report);
+            progress(at + 1, steps.len());
+        }
+        let whole = self.whole_run(inputs);
+        let outputs = plan.outputs(self.output_names(), &trusted, &tested, whole.as_deref().ok());
+        let whole_run_error = whole.err().map(|error| error.to_string());
+        let mut replayed = Replayed { steps: reports, outputs, whole_run_error };
+        if modes.isolated {
+            self.blame(&plan, &trusted, &mut replayed)?;
+        }
+        Ok(replayed)
+    }
+
+    fn plan(&self, inputs: &[(&str, &HostTensor)]) -> Result<Plan> {
+        let (bound, inputs) = self.tested.bind(inputs, &RunOptions::new())?;
+        let program = bound.program;
+        let labels = labels(self.tested.prepared().graph(), &program);
+        Ok(Plan { last_read: last_reads(&program), labels, inputs, program })
+    }
+
+    /// The trusted device on its own stream.
+    fn trusted_step(&self, arguments: &[Argument], step: &Step) -> Result<Vec<HostTensor>> {
+        let (op, arguments) = one_op::in_dtype(&step.op, arguments, self.trusted_dtype)?;
+        one_op::run(&self.trusted, Fallback::Decompose, &step.name, &op, &arguments)
+    }
+
+    fn tested_step(&self, arguments: &[Argument], step: &Step) -> Result<Vec<HostTensor>> {
+        let device = self.tested.prepared().device();
+        one_op::run(device, Fallback::Deny, &step.name, &step.op, arguments)
+    }
+
+    fn terms(&self, step: &Step) -> Terms<'_> {
+        let profile = &self.tested.prepared().device().info().numerics;
+        Terms { accumulate: step.claim.accumulate, profile }
+    }
+
+    /// One step on the trusted stream's values, as the tested device stores them.
+    fn isolated(&self, plan: &Plan, step: &Step, trusted: &Stream, report: &mut StepReport) -> Result<()> {
+        let arguments = plan.stored_arguments(step, trusted)?;
+        let found = match self.tested_step(&arguments, step) {
+            Ok(found) => found,
+            Err(error) => {
+                report.verdict = failed(&error);
+                return Ok(());
+            }
+        };
+        let truth = self.oracle.truth(&step.name, &step.op, &arguments)?;
+        let judgement = self.oracle.judge(&step.op, &arguments, &truth[0], &found[0], self.terms(step))?;
+        report.verdict = judgement.verdict.clone();
+        if self.trusted.info().id != self.oracle.device().info().id {
+            let theirs = self.trusted_step(&arguments, step)?;
+            report.devices_apart = difference(&found[0], &theirs[0]);
+            let accumulate = self.trusted.info().numerics.accumulate_of(self.trusted_dtype);
+            let profile = &self.trusted.info().numerics;
+            let terms = Terms { accumulate: accumulate.unwrap_or(self.trusted_dtype), profile };
+            let theirs = self.oracle.judge(&step.op, &arguments, &truth[0], &theirs[0], terms)?;
+            // The worst case allows it; if the trusted device is about as far off, so be it.
+            if judgement.verdict == Verdict::Suspect && judgement.rms_error <= 2.0 * theirs.rms_error {
+                report.verdict = Verdict::AsAccurate;
+            }
+            report.trusted = Some(theirs);
+        } else {
+            report.devices_apart = difference(&found[0], &truth[0]);
+        }
+        report.isolated = Some(judgement);
+        Ok(())
+    }
+
+    fn output_names(&self) -> impl Iterator<Item = &str> {
+        self.tested.prepared().graph().outputs().iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The tested device's outputs of one whole run.
+    fn whole_run(&self, inputs: &[(&str, &HostTensor)]) -> Result<Vec<(String, HostTensor)>> {
+        Ok(self.tested.run(inputs)?.outputs().to_vec())
+    }
+
+    /// Patch blame, for the steps that are guilty or suspect: the tested stream again, with that step's truth in place of
+    /// its result.
+    fn blame(&self, plan: &Plan, trusted: &Stream, replayed: &mut Replayed) -> Result<()> {
+        let steps = plan.program.steps();
+        let accused = |report: &StepReport| matches!(report.verdict, Verdict::Wrong | Verdict::Suspect);
+        for at in 0..steps.len() {
+            if !accused(&replayed.steps[at]) {
+                continue;
+            }
+            let Ok(patched) = self.patched(plan, at)? else { continue };
+            let error = |stream: &Stream| -> f64 {
+                let far = |id: &OperandId| Some(difference(stream.get(id)?, trusted.get(id)?)?.rms.powi(2));
+                plan.output_ids().filter_map(|id| far(&plan.root(id))).sum::<f64>().sqrt()
+            };
+            let before: f64 = replayed.outputs.iter().map(|output| output.difference.rms.powi(2)).sum();
+            let before = before.sqrt();
+            replayed.steps[at].blame = (before > 0.0).then(|| 1.0 - error(&patched) / before);
+        }
+        Ok(())
+    }
+
+    /// The tested stream with the truth of step `patch` in place of its result; the inner error is the tested device's.
+    fn patched(&self, plan: &Plan, patch: usize) -> Result<std::result::Result<Stream, Error>> {
+        let mut stream = plan.start();
+        for (at, step) in plan.program.steps().iter().enumerate() {
+            let arguments = plan.arguments(step, &stream);
+            let outputs = if at == patch {
+                plan.stored(step, &self.oracle.truth(&step.name, &step.op, &arguments)?)?
+            } else {
+                match self.tested_step(&arguments, step) {
+                    Ok(outputs) => outputs,
+                    Err(error) => return Ok(Err(error)),
+                }
+            };
+            stream.extend(step.outputs.iter().copied().zip(outputs));
+            for id in &plan.last_read[at] {
+                stream.remove(id);
+            }
+        }
+        Ok(Ok(stream))
+    }
+}
+
+fn failed(error: &Error) -> Verdict {
+    match error {
+        Error::Device(DeviceError::Unsupported { .. }) => Verdict::Unsupported(error.to_string()),
+        _ => Verdict::Crash(error.to_string()),
+    }
+}

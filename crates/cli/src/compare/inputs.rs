@@ -1,0 +1,115 @@
+//! What a comparison runs on: texts, or random tokens.
+
+use super::CompareArguments;
+use crate::failure::{Failure, Outcome};
+use crate::run::warn;
+use crate::tokens::{SplitMix64, TokenBatch};
+use lockstep_bert::{BertModel, LoadOptions, TextModel, TextOptions};
+use lockstep_runtime::Device;
+use lockstep_runtime::graph::Graph;
+use lockstep_runtime::tensor::{DType, HostTensor};
+use serde::Deserialize;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Lengths of the random sequences: two, so that a batch is ragged.
+const LENGTHS: [usize; 2] = [24, 17];
+const SEED: u64 = 1;
+
+/// A graph with its inputs.
+#[derive(Debug)]
+pub(super) struct Given {
+    pub(super) graph: Graph,
+    /// The dtype that the graph computes in.
+    pub(super) dtype: DType,
+    /// What the inputs are, in words.
+    pub(super) described: String,
+    tensors: Vec<(&'static str, HostTensor)>,
+}
+
+impl Given {
+    pub(super) fn load(arguments: &CompareArguments, tested: Arc<dyn Device>) -> Outcome<Self> {
+        let dtype = arguments.dtype.unwrap_or(tested.info().default_dtype);
+        if !tested.info().dtypes.contains(&dtype) {
+            let known: Vec<String> = tested.info().dtypes.iter().map(DType::to_string).collect();
+            let what =
+                format!("{} does not compute in {dtype}; it does in {}", tested.info().id, known.join(", "));
+            return Err(Failure::Usage(what));
+        }
+        let texts = match &arguments.file {
+            Some(file) => read_texts(file, arguments.texts)?,
+            None => arguments.text.clone(),
+        };
+        if texts.is_empty() {
+            return Self::random(arguments, dtype);
+        }
+        let options = TextOptions { dtype: Some(dtype), ..TextOptions::default() };
+        let model = TextModel::open(&arguments.model, tested, options).map_err(|error| match error {
+            lockstep_bert::Error::Session(error) => Failure::of_compared(error),
+            other => other.into(),
+        })?;
+        let encoded = texts.iter().map(|text| model.encode(text.as_str()).map_err(Failure::from));
+        let encoded = encoded.collect::<Outcome<Vec<_>>>()?;
+        let longest = encoded.iter().map(|text| text.encoding().len()).max().unwrap_or(0);
+        warn(&arguments.model, model.model().warnings());
+        Ok(Self {
+            graph: model.model().graph().clone(),
+            dtype,
+            described: format!("{} text(s) of at most {longest} tokens", texts.len()),
+            tensors: model.inputs(&encoded)?.to_vec(),
+        })
+    }
+
+    fn random(arguments: &CompareArguments, dtype: DType) -> Outcome<Self> {
+        let model = BertModel::load(&arguments.model, LoadOptions { dtype, ..LoadOptions::default() })?;
+        warn(&arguments.model, model.warnings());
+        let lengths = LENGTHS.map(|length| length.min(model.config().max_position_embeddings));
+        let batch = TokenBatch::new(&lengths, model.config(), &mut SplitMix64::new(SEED))?;
+        Ok(Self {
+            graph: model.graph().clone(),
+            dtype,
+            described: format!("{} sequences of {lengths:?} random tokens, seed {SEED}", lengths.len()),
+            tensors: batch.inputs().map(|(name, tensor)| (name, tensor.clone())).to_vec(),
+        })
+    }
+
+    /// The inputs by name.
+    pub(super) fn inputs(&self) -> Vec<(&str, &HostTensor)> {
+        self.tensors.iter().map(|(name, tensor)| (*name, tensor)).collect()
+    }
+}
+
+#[derive(Deserialize)]
+struct Line {
+    text: String,
+}
+
+/// The first texts of a file, blank lines left out.
+fn read_texts(path: &Path, most: usize) -> Outcome<Vec<String>> {
+    let failed = |what: String| Failure::Failed(format!("{}: {what}", path.display()));
+    let file = File::open(path).map_err(|error| failed(error.to_string()))?;
+    let is_jsonl = path.extension().is_some_and(|extension| extension == "jsonl");
+    let mut texts = Vec::new();
+    for (at, line) in BufReader::new(file).lines().enumerate() {
+        let line = line.map_err(|error| failed(format!("line {}: {error}", at + 1)))?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        texts.push(if is_jsonl {
+            let parsed = serde_json::from_str(&line);
+            let Line { text } = parsed.map_err(|error| failed(format!("line {}: {error}", at + 1)))?;
+            text
+        } else {
+            line
+        });
+        if texts.len() == most {
+            break;
+        }
+    }
+    if texts.is_empty() {
+        return Err(failed("has no text; write one per line".to_owned()));
+    }
+    Ok(texts)
+}

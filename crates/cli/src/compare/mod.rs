@@ -1,0 +1,128 @@
+//! `lockstep compare`: one graph on two devices, op by op.
+
+mod inputs;
+mod print;
+mod report;
+
+use crate::arguments;
+use crate::backends;
+use crate::failure::{Failure, Outcome};
+use crate::output::Output;
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use inputs::Given;
+use lockstep_conformance::replay::{Modes, Replay};
+use lockstep_runtime::tensor::DType;
+use lockstep_runtime::{Packing, Session};
+use report::Report;
+use std::path::PathBuf;
+
+/// A model, two devices, and what to run.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lockstep compare models/bert-small/document-classifier --devices reference,cpu
+  lockstep compare MODEL --devices reference,cpu --dtype bf16 --text \"a text\"
+  lockstep compare MODEL --devices candle,cpu --file documents.jsonl --texts 4 --json
+
+Of two devices the first is trusted. Each op of the second one's plan runs on its own, on the first one's activations, and \
+its result is held to a bound computed from float64 and from the numerics that the device declares; there is no tolerance \
+to choose. EXACT is the truth rounded once; WITHIN, what independent roundings give; SUSPECT, beyond that but within the \
+worst case; WRONG, beyond the worst case. `error/bound` is the largest error over its worst-case bound. `drift` is how far \
+the two devices have come apart by then, `amplified` by how much an op enlarged what came before, which is no guilt.
+Exit codes: 0 all hold; 1 an op is WRONG or crashed; 2 usage; 3 a device failed; 4 a device refuses ops.")]
+pub(crate) struct CompareArguments {
+    /// A Hugging Face or sentence-transformers folder
+    #[arg(value_name = "MODEL")]
+    model: PathBuf,
+    /// The trusted device and the one to judge; `lockstep devices` lists them
+    #[arg(long, value_name = "TRUSTED,TESTED", value_delimiter = ',', required = true)]
+    devices: Vec<String>,
+    /// A text; may be given several times [default: random tokens, the same in every run]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with = "file")]
+    text: Vec<String>,
+    /// A file of texts: one per line (.txt), or objects with a "text" (.jsonl)
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// How many texts of the file to compare, from its start
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = arguments::texts)]
+    texts: usize,
+    /// The dtype that the tested device computes in [default: its own]
+    #[arg(long, value_name = "DTYPE", value_parser = arguments::float)]
+    dtype: Option<DType>,
+    /// Each op alone (isolated), the two devices' streams of values (cumulative), or both
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = Mode::Both)]
+    mode: Mode,
+    /// Show only ops whose value is a checkpoint or an output; every op is judged all the same
+    #[arg(long, conflicts_with = "all")]
+    checkpoints: bool,
+    /// Switch fusion and packing off, so that every node of the graph is judged; other kernels run than in production
+    #[arg(long)]
+    all: bool,
+    /// Threads of the cpu device [default: all]
+    #[arg(long, value_name = "N", value_parser = arguments::threads)]
+    threads: Option<usize>,
+}
+
+/// How ops are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// Each op alone, on the trusted device's values
+    Isolated,
+    /// Each device on its own values; names no one guilty
+    Cumulative,
+    /// Both
+    Both,
+}
+
+/// Compares, prints, and fails if an op is guilty.
+pub(crate) fn compare(arguments: &CompareArguments, output: &mut Output) -> Outcome {
+    let [trusted, tested] = arguments.devices.as_slice() else {
+        let what = format!(
+            "--devices names {} device(s); give the trusted one and the tested one, such as \
+            reference,cpu",
+            arguments.devices.len()
+        );
+        return Err(Failure::Usage(what));
+    };
+    let open = |spec: &str| match backends::open(spec, arguments.threads) {
+        Err(Failure::Failed(text)) => Err(Failure::Device(text)),
+        other => other,
+    };
+    let (trusted, tested) = (open(trusted)?, open(tested)?);
+    let given = Given::load(arguments, tested.clone())?;
+    let packing = if arguments.all { Packing::Off } else { Packing::Auto };
+    let session = Session::builder(given.graph.clone())
+        .device(tested.clone())
+        .packing(packing)
+        .fuse(!arguments.all)
+        .build()
+        .map_err(Failure::of_compared)?;
+    let modes =
+        Modes { isolated: arguments.mode != Mode::Cumulative, cumulative: arguments.mode != Mode::Isolated };
+    let replay = Replay::new(trusted.clone(), session).map_err(Failure::of_compared)?;
+    let bar = bar();
+    let progress = |done: usize, steps: usize| {
+        bar.set_length(steps as u64);
+        bar.set_position(done as u64);
+    };
+    let replayed = replay.run(&given.inputs(), modes, &progress).map_err(Failure::of_compared)?;
+    bar.finish_and_clear();
+    let report = Report::new(arguments, &given, &trusted, &tested, replayed);
+    if output.is_json() {
+        output.json_line(&report)?;
+    } else {
+        print::print(&report, arguments.checkpoints, output)?;
+    }
+    output.flush()?;
+    if report.replayed.holds() { Ok(()) } else { Err(Failure::Reported) }
+}
+
+/// A bar over the steps, on standard error where that is a terminal.
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::new(1);
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} ops  {eta} left");
+    // The template is ours.
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
