@@ -10,10 +10,14 @@
 //! the best that any device with that format can do. The behaviour that every backend must show is in this crate's `tests/`.
 
 pub mod bounds;
+pub mod cases;
 pub mod compare;
+pub mod mutation;
 pub mod one_op;
 pub mod op_bounds;
 pub mod oracle;
+pub mod random;
+pub mod recipes;
 pub mod replay;
 pub mod rounding;
 pub mod ulp;

@@ -89,20 +89,20 @@ impl Oracle {
             .collect()
     }
 
-    /// Holds what a device `found` against the `truth`, both outputs of `op` on `arguments`.
+    /// How far results of `op` on `arguments`, stored in `storage`, may be from their `truth`.
     ///
     /// # Errors
     /// Those of the reference, which computes magnitudes.
-    pub fn judge(
+    pub fn limits(
         &self,
         op: &Op,
         arguments: &[Argument],
         truth: &HostTensor,
-        found: &HostTensor,
+        storage: DType,
         terms: Terms<'_>,
-    ) -> Result<Judgement> {
-        if found.shape() != truth.shape() || !found.dtype().is_float() {
-            return Ok(Judgement::of_equality(truth, found));
+    ) -> Result<Limits> {
+        if !storage.is_float() || !truth.dtype().is_float() {
+            return Ok(Limits::default());
         }
         let (wide_op, wide) = one_op::in_dtype(op, arguments, DType::F64)?;
         let inputs: Vec<HostTensor> = wide.iter().map(|argument| argument.tensor().clone()).collect();
@@ -111,11 +111,47 @@ impl Oracle {
             let mut outputs = one_op::run(&self.reference, Fallback::Decompose, "bound", op, &arguments)?;
             Ok(outputs.swap_remove(0))
         };
-        let worst_case = Arithmetic::worst_case(found.dtype(), terms.accumulate);
+        let worst_case = Arithmetic::worst_case(storage, terms.accumulate);
         let probable = worst_case.probable(truth.element_count());
         let bounds = |arithmetic| bound(&wide_op, &inputs, truth, arithmetic, terms.profile, &on_reference);
-        let (worst_case, probable) = (bounds(worst_case)?, bounds(probable)?);
-        Judgement::of_floats(truth, found, &worst_case, &probable)
+        Ok(Limits { worst_case: bounds(worst_case)?, probable: bounds(probable)? })
+    }
+
+    /// Holds what a device `found` against the `truth`, both outputs of `op` on `arguments`.
+    ///
+    /// # Errors
+    /// As [`Oracle::limits`].
+    pub fn judge(
+        &self,
+        op: &Op,
+        arguments: &[Argument],
+        truth: &HostTensor,
+        found: &HostTensor,
+        terms: Terms<'_>,
+    ) -> Result<Judgement> {
+        self.limits(op, arguments, truth, found.dtype(), terms)?.judge(truth, found)
+    }
+}
+
+/// How far each element of a result may be from its truth; empty for what must be equal.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Limits {
+    /// Beyond it no order of roundings leads.
+    pub worst_case: Vec<f64>,
+    /// Beyond it independent roundings do not lead.
+    pub probable: Vec<f64>,
+}
+
+impl Limits {
+    /// Holds what a device `found` against the `truth`.
+    ///
+    /// # Errors
+    /// None in practice: the truth is rounded to the dtype of what was found.
+    pub fn judge(&self, truth: &HostTensor, found: &HostTensor) -> Result<Judgement> {
+        if found.shape() != truth.shape() || self.worst_case.len() != truth.element_count() {
+            return Ok(Judgement::of_equality(truth, found));
+        }
+        Judgement::of_floats(truth, found, self)
     }
 }
 
@@ -153,12 +189,8 @@ impl Judgement {
         }
     }
 
-    fn of_floats(
-        truth: &HostTensor,
-        found: &HostTensor,
-        worst_case: &[f64],
-        probable: &[f64],
-    ) -> Result<Self> {
+    fn of_floats(truth: &HostTensor, found: &HostTensor, limits: &Limits) -> Result<Self> {
+        let Limits { worst_case, probable } = limits;
         let rounded = truth.cast(found.dtype())?;
         let (wanted, nearest, given) = (truth.to_f64(), rounded.to_f64(), found.to_f64());
         let (mut exact, mut class_mismatches, mut squares) = (true, 0, 0.0);

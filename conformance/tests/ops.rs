@@ -3,20 +3,19 @@
 
 mod devices;
 mod folders;
-mod op_cases;
 
 use devices::Stop;
 use folders::told;
 use lockstep_candle::CandleBackend;
 use lockstep_conformance::bounds::Arithmetic;
+use lockstep_conformance::cases::{self, Case, KINDS, floats, integers, kind, stored};
 use lockstep_conformance::op_bounds::bound;
 use lockstep_cpu::{CpuBackend, Isa};
 use lockstep_reference::ReferenceBackend;
-use lockstep_runtime::graph::{BinaryOp, Graph, GraphBuilder, Op, TensorType, infer};
+use lockstep_runtime::graph::{BinaryOp, Custom, Graph, GraphBuilder, Op, TensorType, infer};
 use lockstep_runtime::hal::{self, OpQuery, Support};
 use lockstep_runtime::tensor::{DType, HostTensor};
 use lockstep_runtime::{Backend, Device, Error, Session};
-use op_cases::{Case, KINDS, all, floats, integers, kind, stored};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -58,17 +57,12 @@ fn run(device: &Arc<dyn Device>, case: &Case) -> Result<HostTensor, Error> {
     session.run(&inputs).map(|result| result.output("y").expect("y").clone())
 }
 
-/// The case with f64, which stands for the device's dtype, replaced by it.
-fn in_dtype(case: &Case, dtype: DType) -> Case {
-    let op = match &case.op {
-        Op::Cast { to: DType::F64 } => Op::Cast { to: dtype },
-        Op::Fill { dtype: DType::F64, value, shape } => {
-            Op::Fill { dtype, value: *value, shape: shape.clone() }
-        }
-        other => other.clone(),
-    };
-    let narrow = |x: &HostTensor| if x.dtype() == DType::F64 { stored(x, dtype) } else { x.clone() };
-    Case { op, inputs: case.inputs.iter().map(narrow).collect(), constants_from: case.constants_from }
+/// The library's cases, and one of a custom op that only some devices have a kernel for.
+fn all() -> Vec<Case> {
+    let mut cases = cases::all();
+    let custom = Op::Custom(Custom::new(Arc::new(Stop::default())));
+    cases.push(Case::new(custom, vec![floats(&[3, 5], &[1.5; 15])]));
+    cases
 }
 
 /// The case's truth: on exactly the values that the device gets, in f64.
@@ -162,7 +156,7 @@ fn hold_all(device: &Arc<dyn Device>, dtype: DType) -> (BTreeMap<&'static str, u
     let oracle = reference();
     let (mut ran, mut refused, mut wrong) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
     for case in all() {
-        let case = in_dtype(&case, dtype);
+        let case = case.in_dtype(dtype);
         match support(device, &case) {
             Support::No(_) => {
                 refused.insert(case.op.name().to_owned());
@@ -247,7 +241,7 @@ fn candle_is_within_its_bounds() {
 fn constant_operands_give_the_bits_of_given_ones() {
     for (device, dtype) in [(cpu(Isa::detect()), DType::F32), (cpu(Isa::Portable), DType::F16)] {
         for case in all().iter().filter(|case| case.constants_from < case.inputs.len()) {
-            let constant = in_dtype(case, dtype);
+            let constant = case.in_dtype(dtype);
             let given = Case::new(constant.op.clone(), constant.inputs.clone());
             let (a, b) = (run(&device, &constant).expect("a run"), run(&device, &given).expect("a run"));
             assert_eq!(a.bytes(), b.bytes(), "{} in {dtype}: {}", device.info().id, constant.describe());
@@ -273,7 +267,7 @@ fn indices_out_of_range_are_the_same_error_everywhere() {
             let gather = Case::new(Op::Gather { axis: 0 }, vec![data.clone(), index.clone()]);
             let add = Case::new(Op::IndexAdd { axis: 0 }, vec![data, index, floats(&[4, 2], &[0.0; 8])]);
             for case in [gather, add] {
-                let case = in_dtype(&case, dtype);
+                let case = case.in_dtype(dtype);
                 let error = run(&device, &case).unwrap_err();
                 let text = told(&error);
                 let what = format!("{}: {}: {text}", device.info().id, case.describe());

@@ -3,6 +3,7 @@
 
 use lockstep_bert::fixtures::{Fixture, vocabulary};
 use lockstep_bert::{BertModel, LoadOptions};
+use lockstep_conformance::random::Random;
 use lockstep_runtime::graph::DType;
 use lockstep_runtime::tensor::HostTensor;
 use lockstep_runtime::{Error, RunResult};
@@ -23,28 +24,6 @@ impl RandomModel {
         let model =
             BertModel::load(folder.path(), options).unwrap_or_else(|error| panic!("{fixture:?}: {error}"));
         Self { model, _folder: folder }
-    }
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014).
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, limit: usize) -> usize {
-        (self.bits() % limit as u64) as usize
-    }
-
-    /// Between -1 and 1.
-    pub fn value(&mut self) -> f64 {
-        (self.bits() >> 11) as f64 / (1u64 << 52) as f64 - 1.0
     }
 }
 

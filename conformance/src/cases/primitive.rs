@@ -1,7 +1,7 @@
 //! Cases of the primitives.
 
 use super::{Case, dims, floats, integers, random, stored, truths};
-use crate::folders::Random;
+use crate::random::Random;
 use lockstep_runtime::graph::{BinaryOp, CompareOp, Op, ReduceOp, UnaryOp};
 use lockstep_runtime::tensor::{DType, HostTensor};
 

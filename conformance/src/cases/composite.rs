@@ -1,13 +1,9 @@
 //! Cases of the composites.
 
 use super::{Case, floats, integers, random, stored, truths};
-use crate::devices::Stop;
-use crate::folders::Random;
-use lockstep_runtime::graph::{
-    Activation, Attention, Custom, GeluForm, Linear, Op, Operands, PoolKind, Sequences,
-};
+use crate::random::Random;
+use lockstep_runtime::graph::{Activation, Attention, GeluForm, Linear, Op, Operands, PoolKind, Sequences};
 use lockstep_runtime::tensor::{DType, HostTensor};
-use std::sync::Arc;
 
 const LOW: f64 = f64::NEG_INFINITY;
 
@@ -19,10 +15,6 @@ pub(super) fn cases() -> Vec<Case> {
     linear(&mut r, &mut cases);
     attention(&mut r, &mut cases);
     pooling(&mut r, &mut cases);
-    cases.push(Case::new(
-        Op::Custom(Custom::new(Arc::new(Stop::default()))),
-        vec![random(&mut r, &[3, 5], 4.0)],
-    ));
     cases
 }
 
