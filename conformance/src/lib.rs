@@ -12,6 +12,9 @@
 pub mod bounds;
 pub mod cases;
 pub mod compare;
+pub mod fingerprint;
+#[cfg(feature = "mutants")]
+pub mod mutant;
 pub mod mutation;
 pub mod one_op;
 pub mod op_bounds;

@@ -2,6 +2,8 @@
 
 mod models;
 
+use lockstep_conformance::mutant::Mutant;
+use lockstep_conformance::recipes::{Fault, Recipe};
 use lockstep_conformance::replay::{Modes, Replay, Replayed};
 use lockstep_conformance::verdict::Verdict;
 use lockstep_runtime::graph::DType;
@@ -79,4 +81,21 @@ fn every_checkpoint_and_output_is_found_among_the_steps() {
             );
         }
     }
+}
+
+/// One fault at one node of a whole model: the replay must name that node, and no other before it.
+#[test]
+fn a_fault_is_named_where_it_was_made() {
+    let model = load(&bert_small("document-classifier"), DType::F32);
+    let (site, fault) = ("encoder.2.output.LayerNorm", Fault::VarianceOverNMinus1);
+    let mutant = Mutant::device(cpu(), Recipe::faulty(fault), Some(site));
+    let replay = Replay::new(reference(), session(&model, mutant, Packing::Off)).expect("a replay");
+    let inputs = inputs();
+    let given: Vec<(&str, &HostTensor)> = inputs.iter().map(|(name, tensor)| (*name, tensor)).collect();
+    let found = replay.run(&given, BOTH, &|_, _| {}).expect("both devices run it");
+    let accused = found.guilty();
+    assert_eq!(accused.iter().map(|step| step.node.as_str()).collect::<Vec<_>>(), [site]);
+    assert_eq!(accused[0].fingerprints[0].fault, fault, "{:?}", accused[0].fingerprints);
+    assert!(accused[0].blame.is_some_and(|blame| blame > 0.99), "{:?}", accused[0].blame);
+    assert_eq!(found.outputs[0].whole_run_equals_steps, Some(true));
 }

@@ -7,6 +7,7 @@
 //! holds no more than a run does.
 
 use crate::compare::difference;
+use crate::fingerprint::fingerprints;
 use crate::one_op::{self, Argument};
 use crate::oracle::{Oracle, Terms};
 use crate::verdict::Verdict;
@@ -151,6 +152,11 @@ impl Replay {
         let truth = self.oracle.truth(&step.name, &step.op, &arguments)?;
         let judgement = self.oracle.judge(&step.op, &arguments, &truth[0], &found[0], self.terms(step))?;
         report.verdict = judgement.verdict.clone();
+        if judgement.verdict == Verdict::Wrong {
+            let inputs: Vec<HostTensor> =
+                arguments.iter().map(|argument| argument.tensor().clone()).collect();
+            report.fingerprints = fingerprints(&step.op, &inputs, &truth[0], &found[0]);
+        }
         if self.trusted.info().id != self.oracle.device().info().id {
             let theirs = self.trusted_step(&arguments, step)?;
             report.devices_apart = difference(&found[0], &theirs[0]);

@@ -100,6 +100,7 @@ impl Plan {
             checkpoint: self.labels.get(&at).cloned(),
             verdict: Verdict::NotRun("not run alone".into()),
             isolated: None,
+            fingerprints: Vec::new(),
             trusted: None,
             devices_apart: None,
             cumulative: None,

@@ -1,6 +1,7 @@
 //! What a replay found.
 
 use crate::compare::Difference;
+use crate::fingerprint::Fingerprint;
 use crate::oracle::Judgement;
 use crate::verdict::Verdict;
 use serde::Serialize;
@@ -33,6 +34,8 @@ pub struct StepReport {
     pub verdict: Verdict,
     /// The step alone, on the trusted stream's values.
     pub isolated: Option<Judgement>,
+    /// What its results look like, if it is guilty: the faults that explain most of the error, the best first.
+    pub fingerprints: Vec<Fingerprint>,
     /// The trusted device on those same values; `None` where it is the truth itself.
     pub trusted: Option<Judgement>,
     /// The difference of the two devices on those same values.

@@ -107,7 +107,11 @@ fn guilty(step: &StepReport) -> String {
     let blame = step.blame.map(|blame| format!("; {:.0} % of the final difference", 100.0 * blame));
     match &step.isolated {
         Some(judgement) => {
-            format!("{what} {:.1}x bound{}", judgement.of_worst_case, blame.unwrap_or_default())
+            let fits = step.fingerprints.first().map(|first| {
+                format!("; fits: {} ({:.0} % of the error)", first.fault.describe(), 100.0 * first.explains)
+            });
+            let blame = blame.unwrap_or_default();
+            format!("{what} {:.1}x bound{}{blame}", judgement.of_worst_case, fits.unwrap_or_default())
         }
         None => format!("{what} {}", step.verdict),
     }
