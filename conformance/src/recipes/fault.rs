@@ -32,7 +32,7 @@ faults! {
     EpsilonTooLarge: "epsilon 1e-3",
     EpsilonOutsideRoot: "epsilon outside the root",
     EpsilonForgotten: "epsilon forgotten",
-    OnePassVariance: "variance in one pass, E[x^2] - E[x]^2",
+    OnePassVariance: "variance in one pass, as mean square less squared mean",
     GammaBetaSwapped: "gamma and beta swapped",
     BetaForgotten: "beta forgotten",
     MeanForgotten: "mean not subtracted",
