@@ -12,6 +12,7 @@
 pub mod bounds;
 pub mod cases;
 pub mod compare;
+pub mod conform;
 pub mod fingerprint;
 #[cfg(feature = "mutants")]
 pub mod mutant;

@@ -9,9 +9,28 @@ use crate::oracle::{Judgement, Limits, Oracle, Terms};
 use crate::recipes::{Fault, Order, Recipe};
 use crate::verdict::Verdict;
 use lockstep_runtime::Result;
-use lockstep_runtime::hal::NumericsProfile;
+use lockstep_runtime::hal::{NumericsProfile, Overflow};
 use lockstep_runtime::tensor::{DType, HostTensor};
 use serde::Serialize;
+
+/// The storage dtypes that recipes are tried in.
+pub const DTYPES: [DType; 3] = [DType::F32, DType::F16, DType::Bf16];
+
+/// What recipes promise: f32 sums, functions of the C library's accuracy.
+pub fn profile() -> NumericsProfile {
+    NumericsProfile {
+        version: 1,
+        accumulate: DTYPES.map(|dtype| (dtype, DType::F32)).to_vec(),
+        reduced_f32_products: false,
+        flushes_subnormals: false,
+        overflow: Overflow::Infinity,
+        exp_ulp: 1.0,
+        erf_ulp: 1.0,
+        tanh_ulp: 1.0,
+        deterministic: true,
+        batch_invariant: true,
+    }
+}
 
 /// A case ready to be judged again and again: its operands in a dtype, and their truth.
 #[derive(Debug)]

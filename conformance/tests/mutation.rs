@@ -1,29 +1,9 @@
 //! The judge is measured: it must catch faults and accuse no honest kernel.
 
 use lockstep_conformance::cases;
-use lockstep_conformance::mutation::{false_alarms, fate, honest_variants, trials};
+use lockstep_conformance::mutation::{DTYPES, false_alarms, fate, honest_variants, profile, trials};
 use lockstep_conformance::oracle::Oracle;
 use lockstep_conformance::recipes::Fault;
-use lockstep_runtime::hal::{NumericsProfile, Overflow};
-use lockstep_runtime::tensor::DType;
-
-const DTYPES: [DType; 3] = [DType::F32, DType::F16, DType::Bf16];
-
-/// What recipes promise: f32 sums, functions of the C library's accuracy.
-fn profile() -> NumericsProfile {
-    NumericsProfile {
-        version: 1,
-        accumulate: DTYPES.map(|dtype| (dtype, DType::F32)).to_vec(),
-        reduced_f32_products: false,
-        flushes_subnormals: false,
-        overflow: Overflow::Infinity,
-        exp_ulp: 1.0,
-        erf_ulp: 1.0,
-        tanh_ulp: 1.0,
-        deterministic: true,
-        batch_invariant: true,
-    }
-}
 
 #[test]
 fn faults_are_caught() {

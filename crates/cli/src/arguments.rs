@@ -1,5 +1,6 @@
 //! The command line: what all commands share, and how values are read.
 
+use crate::conform::ConformArguments;
 use crate::devices::DevicesArguments;
 use crate::{bench::BenchArguments, compare::CompareArguments, completions::CompletionsArguments};
 use crate::{inspect::InspectArguments, run::RunArguments};
@@ -25,7 +26,7 @@ Example:
   lockstep run models/bert-small/document-classifier --text \"兹证明王伟系我单位员工，月均收入12,000.00元\"
 
 Exit codes: 0 done; 1 something failed (a model, a file, a text), or numbers do not hold; 2 the command line asks for \
-what there is not. Where devices are compared also: 3 a device failed or is not there; 4 a device refuses ops."
+what there is not. Where devices are compared or tested also: 3 a device failed or is not there; 4 a device refuses ops."
 )]
 pub(crate) struct Arguments {
     /// Print JSON instead of text; one object per line where there are several
@@ -49,6 +50,8 @@ pub(crate) enum Command {
     Bench(BenchArguments),
     /// Run a model on two devices, judge every op of the second on its own, and name the guilty
     Compare(CompareArguments),
+    /// Test every op of a device against bounds from float64, or the suite itself against known faults
+    Conform(ConformArguments),
     /// Print a shell's completion script
     Completions(CompletionsArguments),
 }

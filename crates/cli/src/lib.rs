@@ -10,6 +10,7 @@ mod backends;
 mod bench;
 mod compare;
 mod completions;
+mod conform;
 mod devices;
 mod failure;
 mod inspect;
@@ -42,6 +43,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Inspect(inspect) => inspect::inspect(inspect, &mut output),
         Command::Bench(bench) => bench::bench(bench, &mut output),
         Command::Compare(compare) => compare::compare(compare, &mut output),
+        Command::Conform(conform) => conform::conform(conform, &mut output),
         Command::Completions(completions) => completions::completions(completions, &mut output),
     };
     failure::exit_code(outcome.and_then(|()| output.flush()))

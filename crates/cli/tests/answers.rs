@@ -283,3 +283,19 @@ fn two_devices_are_compared_op_by_op() {
     assert!(table.stdout.contains("PASS cpu:0 computes what candle:0 does"), "{table:?}");
     assert!(table.stdout.contains("encoder.3.output") && !table.stdout.contains("embeddings.add_position"));
 }
+
+#[test]
+fn a_device_is_tested_op_by_op() {
+    let report = tempfile::tempdir().unwrap();
+    let path = path_text(&report.path().join("junit.xml"));
+    let only = ["conform", "--device", "cpu", "--op", "Softmax", "--dtype", "bf16", "--junit", &path];
+    let table = run(&only);
+    assert_eq!(table.code, Some(0), "{table:?}");
+    assert!(table.stdout.contains("CONFORMS cpu:0") && table.stdout.contains("softmax shift"), "{table:?}");
+    let junit = std::fs::read_to_string(&path).unwrap();
+    assert!(junit.contains("<testsuite name=\"cpu:0\"") && junit.contains("failures=\"0\""), "{junit}");
+    let found = run(&[&only[..5], &["--json"]].concat()).json();
+    assert_eq!(found[0]["schema"], "lockstep-conform/1");
+    let cases = found[0]["devices"][0]["cases"].as_array().unwrap();
+    assert!(cases.iter().all(|case| case["op"] == "Softmax"));
+}

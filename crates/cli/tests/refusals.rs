@@ -285,3 +285,23 @@ fn a_comparison_that_cannot_be_made_says_why() {
     on(&given("bad.jsonl", "{\"text\": \"a\"}\n{\"txt\": 1}\n")).fails_with(1, &["bad.jsonl", "line 2"]);
     on("nowhere.txt").fails_with(1, &["nowhere.txt"]);
 }
+
+#[test]
+fn a_test_that_cannot_be_made_says_why() {
+    run(&["conform", "--op", "Layernrom"]).fails_with(2, &["Layernrom", "LayerNorm"]);
+    run(&["conform", "--device", "cuda"]).fails_with(2, &["`cuda`"]);
+    let absent = run(&["conform", "--op", "Not", "--require", "cuda", "--dtype", "f32"]);
+    assert_eq!(absent.code, Some(3), "{absent:?}");
+    assert!(
+        absent.stdout.contains("cuda: NOT-RUN") && absent.stderr.contains("cuda is required"),
+        "{absent:?}"
+    );
+    let files = tempfile::tempdir().unwrap();
+    let bad = file(files.path(), "known.toml", "[[unsupported]]\ndevice = \"cpu\"\n");
+    run(&["conform", "--expectations", &bad]).fails_with(1, &["known.toml", "line 1"]);
+    // Nothing is explained by an empty file: what the processor refuses is then a failure of its own kind.
+    let empty = file(files.path(), "empty.toml", "");
+    let bare = run(&["conform", "--device", "cpu", "--op", "IndexAdd", "--expectations", &empty]);
+    assert_eq!(bare.code, Some(4), "{bare:?}");
+    assert!(bare.stdout.contains("INCOMPLETE cpu:0"), "{bare:?}");
+}

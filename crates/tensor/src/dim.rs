@@ -30,7 +30,7 @@ pub type SymbolValues = BTreeMap<Symbol, usize>;
 ///
 /// Products are enough for transformers (`batch * seq`, `heads * 64`). Sums are left out on purpose: two dims are equal
 /// exactly when their normal forms are, so shape inference never has to guess.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Dim {
     coefficient: usize,
     symbols: Vec<Symbol>,
@@ -105,6 +105,13 @@ impl Dim {
 impl From<usize> for Dim {
     fn from(value: usize) -> Self {
         Self { coefficient: value, symbols: Vec::new() }
+    }
+}
+
+/// As it is displayed: `2*batch*seq` says all.
+impl fmt::Debug for Dim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
     }
 }
 

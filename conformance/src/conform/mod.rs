@@ -1,0 +1,242 @@
+//! Every op on one device, over the cases, each held to its bound; and the properties that hold between runs.
+//!
+//! [`assert_conforms`] is what someone who brings a new chip calls from `cargo test`.
+
+mod expectations;
+mod guarded;
+mod properties;
+
+pub use expectations::{Expectations, Explained};
+pub use properties::{Property, PropertyReport};
+
+use crate::cases::{self, Case, kind};
+use crate::one_op::Argument;
+use crate::oracle::{Judgement, Oracle, Terms};
+use crate::verdict::Verdict;
+use guarded::{Guarded, poisoned};
+use lockstep_runtime::graph::{TensorType, infer};
+use lockstep_runtime::hal::{DeviceInfo, Error as DeviceError, OpQuery, Support};
+use lockstep_runtime::plan;
+use lockstep_runtime::tensor::{DType, HostTensor};
+use lockstep_runtime::{Device, Error, Result};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// What is tested.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Only the op of this name, or of this kind (`Unary`); case does not count.
+    pub op: Option<String>,
+    /// Only this dtype.
+    pub dtype: Option<DType>,
+}
+
+/// One case on one device.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CaseReport {
+    /// The op.
+    pub op: String,
+    /// The dtype under test.
+    pub dtype: DType,
+    /// The op with its attributes, dtypes and shapes.
+    pub case: String,
+    /// What follows.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// How it compares with the truth; `None` where nothing was computed.
+    pub judgement: Option<Judgement>,
+    /// What is expected of it, if something is.
+    pub explained: Option<Explained>,
+}
+
+/// Everything that was tested on one device.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Conformance {
+    /// The device.
+    pub device: String,
+    /// What it calls itself.
+    pub name: String,
+    /// Whether it is a simulator.
+    pub simulated: bool,
+    /// The cases, by dtype.
+    pub cases: Vec<CaseReport>,
+    /// The properties.
+    pub properties: Vec<PropertyReport>,
+}
+
+impl CaseReport {
+    /// Whether it is a failure: WRONG or a crash that nobody expects, or a pass where a failure is expected.
+    pub fn fails(&self) -> bool {
+        match &self.explained {
+            Some(Explained::ExpectedFailure(_)) => self.verdict.holds(),
+            _ => self.verdict.is_guilty(),
+        }
+    }
+
+    /// Whether the device refuses it and nobody has said why that is right.
+    pub fn is_unexplained_refusal(&self) -> bool {
+        matches!(self.verdict, Verdict::Unsupported(_)) && self.explained.is_none()
+    }
+}
+
+impl Conformance {
+    /// The failures, cases first.
+    pub fn failures(&self) -> Vec<String> {
+        let cases = self.cases.iter().filter(|case| case.fails()).map(|case| {
+            let unexpected = if case.verdict.holds() {
+                ", although a failure is expected: take the expectation out"
+            } else {
+                ""
+            };
+            let worst = case.judgement.as_ref().and_then(|judgement| judgement.worst.as_ref());
+            let worst = worst.map(|worst| {
+                let multiple = case.judgement.as_ref().map_or(0.0, |judgement| judgement.of_worst_case);
+                format!(
+                    "; {multiple:.1}x bound at {:?}: found {:e}, truth {:e}, bound {:.1e}",
+                    worst.at, worst.found, worst.truth, worst.bound
+                )
+            });
+            format!("{} {}: {}{unexpected}{}", case.dtype, case.case, case.verdict, worst.unwrap_or_default())
+        });
+        let properties = self.properties.iter().filter(|property| property.verdict.is_guilty());
+        let properties = properties.map(|property| {
+            let detail = property.detail.as_deref().unwrap_or_default();
+            format!(
+                "{} {} of {}: {} {detail}",
+                property.dtype,
+                property.property.name(),
+                property.op,
+                property.verdict
+            )
+        });
+        cases.chain(properties).collect()
+    }
+}
+
+/// Tests a device; `progress` is told of each case that is done, and of how many there are.
+///
+/// # Errors
+/// Those of the reference. What the device fails at is no error.
+pub fn conform(
+    device: &Arc<dyn Device>,
+    selection: &Selection,
+    expectations: &Expectations,
+    progress: &dyn Fn(usize, usize),
+) -> Result<Conformance> {
+    let oracle = Oracle::new()?;
+    let info: &DeviceInfo = device.info();
+    let dtypes = info.dtypes.iter().filter(|dtype| selection.dtype.is_none_or(|only| only == **dtype));
+    let dtypes: Vec<DType> = dtypes.copied().collect();
+    let is_selected = |case: &&Case| {
+        let is_named = |name: &str| selection.op.as_ref().is_none_or(|only| only.eq_ignore_ascii_case(name));
+        is_named(case.op.name()) || is_named(kind(&case.op))
+    };
+    let all = cases::all();
+    let selected: Vec<&Case> = all.iter().filter(is_selected).collect();
+    let total = selected.len() * dtypes.len();
+    let mut reports = Vec::with_capacity(total);
+    for &dtype in &dtypes {
+        for case in &selected {
+            let case = case.in_dtype(dtype);
+            let mut report = run_case(device, &oracle, dtype, &case)?;
+            report.explained = expectations.of(&info.id, &report);
+            reports.push(report);
+            progress(reports.len(), total);
+        }
+    }
+    let mut properties = Vec::new();
+    for &dtype in &dtypes {
+        properties.extend(properties::check(device, dtype, selection)?);
+    }
+    Ok(Conformance {
+        device: info.id.clone(),
+        name: info.name.clone(),
+        simulated: info.simulated,
+        cases: reports,
+        properties,
+    })
+}
+
+/// Panics with every failure of a device, unexplained refusals among them. For `cargo test`.
+///
+/// # Panics
+/// If the device does not conform.
+pub fn assert_conforms(device: &Arc<dyn Device>, expectations: &Expectations) {
+    let found = conform(device, &Selection::default(), expectations, &|_, _| {});
+    let found = found.unwrap_or_else(|error| panic!("the suite itself failed: {error}"));
+    let mut failures = found.failures();
+    for case in found.cases.iter().filter(|case| case.is_unexplained_refusal()) {
+        failures.push(format!("{} {}: {}", case.dtype, case.case, case.verdict));
+    }
+    assert!(
+        failures.is_empty(),
+        "{}: {} failures; the first:\n{}",
+        found.device,
+        failures.len(),
+        failures[..failures.len().min(20)].join("\n")
+    );
+}
+
+fn run_case(device: &Arc<dyn Device>, oracle: &Oracle, dtype: DType, case: &Case) -> Result<CaseReport> {
+    let report = |verdict: Verdict, judgement: Option<Judgement>| CaseReport {
+        op: case.op.name().to_owned(),
+        dtype,
+        case: case.describe(),
+        verdict,
+        judgement,
+        explained: None,
+    };
+    let accumulate = match support(device, case)? {
+        Support::Native(claim) => claim.accumulate,
+        // A decomposition rounds to storage at every primitive.
+        Support::Rewrite(_) => dtype,
+        Support::No(reason) => return Ok(report(Verdict::Unsupported(reason.to_string()), None)),
+    };
+    let arguments = case.arguments();
+    let truth = oracle.truth("node", &case.op, &arguments);
+    let found = run_thrice(device, case, &arguments);
+    let (truth, found) = match (truth, found) {
+        (Ok(truth), Ok(found)) => (truth, found),
+        // Values that an op cannot take are refused by both, or by none.
+        (Err(theirs), Err(ours)) if is_of_values(&theirs) && is_of_values(&ours) => {
+            return Ok(report(Verdict::Exact, None));
+        }
+        (Err(theirs), Ok(_)) if is_of_values(&theirs) => {
+            return Ok(report(Verdict::Crash(format!("took values that it must refuse: {theirs}")), None));
+        }
+        (Err(error), _) => return Err(error),
+        (_, Err(error)) => return Ok(report(Verdict::Crash(error.to_string()), None)),
+    };
+    let terms = Terms { accumulate, profile: &device.info().numerics };
+    let judgement = oracle.judge(&case.op, &arguments, &truth[0], &found, terms)?;
+    Ok(report(judgement.verdict.clone(), Some(judgement)))
+}
+
+/// Once, then on poison, then again: the third run must give the first one's bits.
+fn run_thrice(device: &Arc<dyn Device>, case: &Case, arguments: &[Argument]) -> Result<HostTensor> {
+    let mut guarded = Guarded::compile(device, &case.op, arguments)?;
+    let first = guarded.run(arguments)?;
+    // What poison gives, an error included, is of no interest.
+    let _ = guarded.run(&poisoned(arguments));
+    let third = guarded.run(arguments)?;
+    if first.bytes() != third.bytes() && device.info().numerics.deterministic {
+        return Err(DeviceError::program("a run after one on NaN gives other bits: memory is stale").into());
+    }
+    Ok(first)
+}
+
+fn is_of_values(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Device(DeviceError::Value { .. })
+            | Error::Plan(plan::Error::Device(DeviceError::Value { .. }))
+    )
+}
+
+fn support(device: &Arc<dyn Device>, case: &Case) -> Result<Support> {
+    let types: Vec<TensorType> =
+        case.inputs.iter().map(|x| TensorType::fixed(x.dtype(), x.shape())).collect();
+    let types: Vec<&TensorType> = types.iter().collect();
+    let outputs = infer("node", &case.op, &types).map_err(DeviceError::from)?;
+    Ok(device.support(&OpQuery { op: &case.op, inputs: &types, outputs: &outputs }))
+}

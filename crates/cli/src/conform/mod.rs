@@ -1,0 +1,206 @@
+//! `lockstep conform`: every op of a device against its bounds, and the suite against known faults.
+
+mod junit;
+mod mutants;
+mod print;
+
+use crate::arguments;
+use crate::backends;
+use crate::failure::{Failure, Outcome, say, with_causes};
+use crate::output::Output;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use lockstep_conformance::cases::{self, kind};
+use lockstep_conformance::conform::{Conformance, Expectations, Selection, conform as run_suite};
+use lockstep_runtime::tensor::DType;
+use lockstep_runtime::{Device, Registry};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Counts changes of the JSON that break its readers.
+const SCHEMA: &str = "lockstep-conform/1";
+
+/// Devices, and what to test on them.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lockstep conform
+  lockstep conform --device cpu --op LayerNorm --dtype bf16
+  lockstep conform --require cuda --junit report.xml
+  lockstep conform --mutants
+
+Every op runs in every dtype that a device claims, over shapes and values chosen to hurt, between guards, three times with \
+poisoned memory in between. Each element is held to a bound computed from float64 and from the device's numerics profile. \
+Exit codes: 0 all hold; 1 a number is WRONG, a run crashed, or an expected failure passes; 2 usage; 3 a required device is \
+not there; 4 a device refuses ops and no expectation says why.")]
+pub(crate) struct ConformArguments {
+    /// A device to test; may be given several times [default: every device that is there]
+    #[arg(long, value_name = "DEVICE")]
+    device: Vec<String>,
+    /// Only this op, such as LayerNorm, or this kind of ops, such as Unary
+    #[arg(long, value_name = "NAME")]
+    op: Option<String>,
+    /// Only this dtype
+    #[arg(long, value_name = "DTYPE", value_parser = arguments::float)]
+    dtype: Option<DType>,
+    /// A backend that must be there; may be given several times
+    #[arg(long, value_name = "BACKEND")]
+    require: Vec<String>,
+    /// What is known of devices beforehand, as TOML [default: of the devices in this build]
+    #[arg(long, value_name = "FILE")]
+    expectations: Option<PathBuf>,
+    /// Measure the suite itself: how many of its known faults it catches, and whether it accuses honest kernels
+    #[arg(long, conflicts_with_all = ["device", "require", "expectations", "junit"])]
+    mutants: bool,
+    /// Write a JUnit report, too
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Threads of the cpu device [default: all]
+    #[arg(long, value_name = "N", value_parser = arguments::threads)]
+    threads: Option<usize>,
+}
+
+/// A device that was asked for, or why it is not there.
+enum Present {
+    Open(Arc<dyn Device>),
+    Absent { name: String, reason: String },
+}
+
+/// Tests devices, or the suite.
+pub(crate) fn conform(arguments: &ConformArguments, output: &mut Output) -> Outcome {
+    if let Some(op) = &arguments.op {
+        known_op(op)?;
+    }
+    let selection = Selection { op: arguments.op.clone(), dtype: arguments.dtype };
+    if arguments.mutants {
+        return mutants::mutants(&selection, output);
+    }
+    let expectations = expectations(arguments.expectations.as_deref())?;
+    let registry = backends::registry(arguments.threads)?;
+    let mut found = Vec::new();
+    let mut absent = Vec::new();
+    for present in devices(arguments, &registry)? {
+        match present {
+            Present::Absent { name, reason } => absent.push((name, reason)),
+            Present::Open(device) => {
+                let bar = bar(&device.info().id);
+                let progress = |done: usize, total: usize| {
+                    bar.set_length(total as u64);
+                    bar.set_position(done as u64);
+                };
+                let tested = run_suite(&device, &selection, &expectations, &progress);
+                bar.finish_and_clear();
+                found.push(tested.map_err(Failure::of_compared)?);
+            }
+        }
+    }
+    let whole_suite = arguments.op.is_none() && arguments.dtype.is_none();
+    let stale: Vec<String> = (found.iter())
+        .filter(|_| whole_suite)
+        .flat_map(|tested| expectations.stale(&tested.device, &tested.cases))
+        .collect();
+    if let Some(path) = &arguments.junit {
+        junit::write(path, &found, &absent)?;
+    }
+    if output.is_json() {
+        let absent: Vec<_> = absent
+            .iter()
+            .map(|(name, reason)| json!({ "backend": name, "verdict": "NOT-RUN", "reason": reason }))
+            .collect();
+        let version = env!("CARGO_PKG_VERSION");
+        output.json_line(&json!({
+            "schema": SCHEMA, "version": version, "devices": found, "not_run": absent, "stale_expectations": stale,
+        }))?;
+    } else {
+        for tested in &found {
+            print::print(tested, output)?;
+        }
+        for (name, reason) in &absent {
+            output.line(format_args!("{name}: NOT-RUN ({reason})"))?;
+        }
+        for entry in &stale {
+            output.line(format_args!("stale expectation: {entry}; take it out"))?;
+        }
+    }
+    output.flush()?;
+    outcome(arguments, &found, &absent, &stale)
+}
+
+/// What the shell is told; numbers come first.
+fn outcome(
+    arguments: &ConformArguments,
+    found: &[Conformance],
+    absent: &[(String, String)],
+    stale: &[String],
+) -> Outcome {
+    if !stale.is_empty() || found.iter().any(|tested| !tested.failures().is_empty()) {
+        return Err(Failure::Reported);
+    }
+    if let Some((name, reason)) = absent.iter().find(|(name, _)| arguments.require.contains(name)) {
+        return Err(Failure::Device(format!("{name} is required and not there: {reason}")));
+    }
+    let refused = |tested: &&Conformance| tested.cases.iter().any(|case| case.is_unexplained_refusal());
+    match found.iter().find(refused) {
+        Some(tested) => {
+            Err(Failure::Unsupported(format!("{} refuses ops and no expectation says why", tested.device)))
+        }
+        None => Ok(()),
+    }
+}
+
+fn known_op(name: &str) -> Outcome {
+    let cases = cases::all();
+    let mut known: Vec<&str> = cases.iter().flat_map(|case| [case.op.name(), kind(&case.op)]).collect();
+    known.sort_unstable();
+    known.dedup();
+    if known.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!("no op is called `{name}`; there are: {}", known.join(", "))))
+}
+
+fn expectations(path: Option<&Path>) -> Outcome<Expectations> {
+    let Some(path) = path else { return Expectations::ours().map_err(Failure::Failed) };
+    let failed = |what: String| Failure::Failed(format!("{}: {what}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    Expectations::parse(&text).map_err(failed)
+}
+
+/// The devices that are named; of none named, every device of every backend.
+fn devices(arguments: &ConformArguments, registry: &Registry) -> Outcome<Vec<Present>> {
+    let known: Vec<String> = registry.probe().iter().map(|probe| probe.backend.to_owned()).collect();
+    let mut all = Vec::new();
+    if arguments.device.is_empty() {
+        for probe in registry.probe() {
+            match probe.devices {
+                Err(error) => {
+                    all.push(Present::Absent { name: probe.backend.to_owned(), reason: with_causes(&error) });
+                }
+                Ok(infos) => {
+                    for info in infos {
+                        all.push(Present::Open(registry.open(&info.id)?));
+                    }
+                }
+            }
+        }
+    }
+    for spec in &arguments.device {
+        all.push(Present::Open(registry.open(spec).map_err(Failure::of_compared)?));
+    }
+    // A backend that this build does not have is as absent as one without its driver.
+    for name in arguments.require.iter().filter(|name| !known.contains(name)) {
+        say("note", format_args!("this build has no backend `{name}`; it has {}", known.join(", ")));
+        all.push(Present::Absent { name: name.clone(), reason: "this build does not have it".to_owned() });
+    }
+    Ok(all)
+}
+
+/// A bar over the cases, on standard error where that is a terminal.
+fn bar(device: &str) -> ProgressBar {
+    let bar = ProgressBar::new(1).with_prefix(device.to_owned());
+    let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} cases  {eta} left");
+    // The template is ours.
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
