@@ -31,6 +31,7 @@ pub fn fingerprints(
 ) -> Vec<Fingerprint> {
     let error = squared_distance(found, truth);
     let mut fitting: Vec<Fingerprint> = (Fault::ALL.iter())
+        .filter(|fault| fault.touches(op))
         .filter_map(|&fault| {
             let recipe = Recipe::faulty(fault);
             // An op without a recipe may still be stored wrongly: then its truth is what was stored so.

@@ -15,6 +15,8 @@ pub mod compare;
 pub mod conform;
 pub mod fingerprint;
 #[cfg(feature = "mutants")]
+pub mod localisation;
+#[cfg(feature = "mutants")]
 pub mod mutant;
 pub mod mutation;
 pub mod one_op;

@@ -125,7 +125,7 @@ impl Trial {
 /// As [`Limits::judge`].
 pub fn fate(trials: &[Trial], fault: Fault) -> Result<Fate> {
     let mut fate = Fate { fault, differs: 0, wrong: 0, suspect: 0, killed_by: None };
-    for trial in trials {
+    for trial in trials.iter().filter(|trial| fault.touches(&trial.case.op)) {
         let (Some(plain), Some(found)) = (trial.run(Recipe::PLAIN), trial.run(Recipe::faulty(fault))) else {
             continue;
         };

@@ -1,96 +1,120 @@
 //! What may be wrong with a kernel: one thing at a time, as it has been seen in the field.
 
+use lockstep_runtime::graph::Op;
 use lockstep_runtime::tensor::{DType, HostTensor};
 use serde::Serialize;
 
 macro_rules! faults {
-    ($($name:ident: $text:literal),* $(,)?) => {
+    ($($place:ident { $($name:ident: $text:literal),* $(,)? })*) => {
         /// A fault.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
         #[serde(rename_all = "kebab-case")]
         pub enum Fault {
-            $(#[doc = $text] $name),*
+            $($(#[doc = $text] $name),*),*
         }
 
         impl Fault {
             /// Every fault.
-            pub const ALL: &[Fault] = &[$(Fault::$name),*];
+            pub const ALL: &[Fault] = &[$($(Fault::$name),*),*];
 
             /// What is wrong, as a report says it.
             pub fn describe(self) -> &'static str {
                 match self {
-                    $(Fault::$name => $text),*
+                    $($(Fault::$name => $text),*),*
+                }
+            }
+
+            fn place(self) -> Place {
+                match self {
+                    $($(Fault::$name => Place::$place),*),*
                 }
             }
         }
     };
 }
 
+/// Where in a kernel a fault is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Norm,
+    Function,
+    Scores,
+    Sum,
+    Index,
+    Store,
+}
+
 faults! {
-    // Norms.
-    VarianceOverNMinus1: "variance over n-1",
-    EpsilonTooLarge: "epsilon 1e-3",
-    EpsilonOutsideRoot: "epsilon outside the root",
-    EpsilonForgotten: "epsilon forgotten",
-    OnePassVariance: "variance in one pass, as mean square less squared mean",
-    GammaBetaSwapped: "gamma and beta swapped",
-    BetaForgotten: "beta forgotten",
-    MeanForgotten: "mean not subtracted",
-    StatisticsInF16: "mean and variance rounded to f16",
-    ReciprocalRootOf12Bits: "a reciprocal or its root estimated to 12 bits",
-    ResidualForgotten: "residual forgotten",
-    // GELU and functions.
-    OtherGeluForm: "the other form of GELU",
-    GeluBySigmoid: "GELU as x sigmoid(1.702 x)",
-    ReluForGelu: "ReLU for GELU",
-    GeluTailCut: "GELU cut to zero below -4",
-    CubeInF16: "x^3 of GELU in f16",
-    CoarseErf: "erf to five digits",
-    CoarseExp: "exp of an argument rounded to 10 bits",
-    TanhClamped: "tanh clamped at 2.5",
-    // Softmax and attention.
-    MaximumForgotten: "softmax without subtracting the maximum",
-    OtherAxis: "softmax along another axis",
-    LastKeyUncounted: "the last element missing from softmax's sum",
-    MaskedRowUnguarded: "NaN for a row that is masked whole",
-    WeightsInF16: "softmax weights rounded to f16",
-    ScoresInF16: "attention scores rounded to f16",
-    ScaleForgotten: "attention scale forgotten",
-    ScaleByHidden: "attention scaled by the hidden size, not the head's",
-    HeadsMixed: "queries of a head against keys of the next",
-    MaskIgnored: "mask ignored",
-    MaskAfterSoftmax: "mask applied after softmax",
-    MaskTooWeak: "mask of -10 for -inf",
-    SequencesRunTogether: "packed sequences see those before",
-    // Products and sums.
-    TailLost: "the tail of a sum lost",
-    AccumulateInF16: "sums carried in f16",
-    Tf32Products: "products of operands rounded to TF32",
-    Bf16Products: "products of operands rounded to bf16",
-    WeightTransposed: "weight transposed",
-    BiasForgotten: "bias forgotten",
-    BiasTwice: "bias added twice",
-    BiasShifted: "bias off by one column",
-    OneElementOff: "one element 2 % too large",
-    // Indexing and extremes.
-    DuplicatesLost: "duplicates lost in index_add",
-    UpdateLost: "the last update of index_add lost",
-    BaseForgotten: "the base of index_add forgotten",
-    IndexOffByOne: "rows off by one",
-    IndexInEightBits: "indices cut to eight bits",
-    IndexClamped: "the last row never reached",
-    ExtremeFromZero: "maximum or minimum started at zero",
-    NanSkipped: "NaN skipped by maximum or minimum",
-    // What storing does to any result.
-    NanToZero: "NaN stored as zero",
-    InfinityToLargest: "infinity stored as the largest number",
-    SubnormalsFlushed: "subnormals stored as zero",
-    StoredTruncated: "results truncated, not rounded",
-    StoredThroughF16: "results rounded to f16 on the way",
-    StoredThroughBf16: "results rounded to bf16 on the way",
-    LastElementStale: "the last element never written",
-    PaddingWritten: "the last row's tail overwritten with zeros",
-    NeighboursSwapped: "the first two elements swapped",
+    Norm {
+        VarianceOverNMinus1: "variance over n-1",
+        EpsilonTooLarge: "epsilon 1e-3",
+        EpsilonOutsideRoot: "epsilon outside the root",
+        EpsilonForgotten: "epsilon forgotten",
+        OnePassVariance: "variance in one pass, as mean square less squared mean",
+        GammaBetaSwapped: "gamma and beta swapped",
+        BetaForgotten: "beta forgotten",
+        MeanForgotten: "mean not subtracted",
+        StatisticsInF16: "mean and variance rounded to f16",
+        ReciprocalRootOf12Bits: "a reciprocal or its root estimated to 12 bits",
+        ResidualForgotten: "residual forgotten",
+    }
+    Function {
+        OtherGeluForm: "the other form of GELU",
+        GeluBySigmoid: "GELU as x sigmoid(1.702 x)",
+        ReluForGelu: "ReLU for GELU",
+        GeluTailCut: "GELU cut to zero below -4",
+        CubeInF16: "x^3 of GELU in f16",
+        CoarseErf: "erf to five digits",
+        CoarseExp: "exp of an argument rounded to 10 bits",
+        TanhClamped: "tanh clamped at 2.5",
+    }
+    Scores {
+        MaximumForgotten: "softmax without subtracting the maximum",
+        OtherAxis: "softmax along another axis",
+        LastKeyUncounted: "the last element missing from softmax's sum",
+        MaskedRowUnguarded: "NaN for a row that is masked whole",
+        WeightsInF16: "softmax weights rounded to f16",
+        ScoresInF16: "attention scores rounded to f16",
+        ScaleForgotten: "attention scale forgotten",
+        ScaleByHidden: "attention scaled by the hidden size, not the head's",
+        HeadsMixed: "queries of a head against keys of the next",
+        MaskIgnored: "mask ignored",
+        MaskAfterSoftmax: "mask applied after softmax",
+        MaskTooWeak: "mask of -10 for -inf",
+        SequencesRunTogether: "packed sequences see those before",
+    }
+    Sum {
+        TailLost: "the tail of a sum lost",
+        AccumulateInF16: "sums carried in f16",
+        Tf32Products: "products of operands rounded to TF32",
+        Bf16Products: "products of operands rounded to bf16",
+        WeightTransposed: "weight transposed",
+        BiasForgotten: "bias forgotten",
+        BiasTwice: "bias added twice",
+        BiasShifted: "bias off by one column",
+        OneElementOff: "one element 2 % too large",
+    }
+    Index {
+        DuplicatesLost: "duplicates lost in index_add",
+        UpdateLost: "the last update of index_add lost",
+        BaseForgotten: "the base of index_add forgotten",
+        IndexOffByOne: "rows off by one",
+        IndexInEightBits: "indices cut to eight bits",
+        IndexClamped: "the last row never reached",
+        ExtremeFromZero: "maximum or minimum started at zero",
+        NanSkipped: "NaN skipped by maximum or minimum",
+    }
+    Store {
+        NanToZero: "NaN stored as zero",
+        InfinityToLargest: "infinity stored as the largest number",
+        SubnormalsFlushed: "subnormals stored as zero",
+        StoredTruncated: "results truncated, not rounded",
+        StoredThroughF16: "results rounded to f16 on the way",
+        StoredThroughBf16: "results rounded to bf16 on the way",
+        LastElementStale: "the last element never written",
+        PaddingWritten: "the last row's tail overwritten with zeros",
+        NeighboursSwapped: "the first two elements swapped",
+    }
 }
 
 /// The largest finite number of a dtype.
@@ -113,6 +137,31 @@ fn smallest_normal(dtype: DType) -> f64 {
 }
 
 impl Fault {
+    /// Whether a kernel of that op can have it.
+    pub fn touches(self, op: &Op) -> bool {
+        let has_residual = matches!(op, Op::Linear(parts) if parts.residual);
+        let has_activation = matches!(op, Op::Linear(parts) if parts.activation.is_some());
+        let is_norm = matches!(op, Op::LayerNorm { .. } | Op::AddLayerNorm { .. });
+        let has_scores = matches!(op, Op::Softmax { .. } | Op::Attention(_));
+        let is_product = matches!(op, Op::Linear(_) | Op::MatMul);
+        let is_indexed = matches!(op, Op::Gather { .. } | Op::IndexAdd { .. });
+        let (is_unary, is_reduced) = (matches!(op, Op::Unary(_)), matches!(op, Op::Reduce { .. }));
+        match self.place() {
+            Place::Norm => is_norm || has_residual || is_unary || is_reduced,
+            Place::Function => has_activation || has_scores || is_unary || matches!(op, Op::Gelu(_)),
+            Place::Scores => has_scores,
+            Place::Sum => is_norm || is_product || has_scores || is_reduced || is_indexed,
+            Place::Index => is_indexed || is_reduced,
+            Place::Store => true,
+        }
+    }
+
+    /// Whether it is in nothing but the storing of a result that is right.
+    pub fn is_of_storing(self) -> bool {
+        // Truncating needs to know what was rounded.
+        self.place() == Place::Store && self != Fault::StoredTruncated
+    }
+
     /// What storing makes of a result; `None` for faults of other places.
     pub(super) fn on_store(self, result: &HostTensor) -> Option<HostTensor> {
         let dtype = result.dtype();
@@ -141,5 +190,30 @@ impl Fault {
             _ => return None,
         }
         HostTensor::from_f64(dtype, result.shape(), &values).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cases;
+    use crate::recipes::Recipe;
+
+    /// What `touches` denies must change no bit, or a fault would be looked for in the wrong place.
+    #[test]
+    fn a_fault_changes_nothing_where_it_cannot_be() {
+        for case in cases::all().iter().map(|case| case.in_dtype(DType::Bf16)) {
+            // A large table costs time and shows no more.
+            let is_small = case.inputs.iter().all(|input| input.element_count() < 5000);
+            let Some(plain) = Recipe::PLAIN.run(&case.op, &case.inputs, DType::Bf16).filter(|_| is_small)
+            else {
+                continue;
+            };
+            for &fault in Fault::ALL.iter().filter(|fault| !fault.touches(&case.op)) {
+                let found = Recipe::faulty(fault).run(&case.op, &case.inputs, DType::Bf16);
+                let same = found.is_some_and(|found| found.bytes() == plain.bytes());
+                assert!(same, "{fault:?} in {}", case.describe());
+            }
+        }
     }
 }

@@ -17,6 +17,7 @@ mod softmax;
 pub use fault::Fault;
 pub use order::Order;
 
+use half::{bf16, f16};
 use lockstep_runtime::graph::Op;
 use lockstep_runtime::tensor::{DType, HostTensor};
 
@@ -107,5 +108,9 @@ fn f32s(tensor: &HostTensor) -> Vec<f32> {
 
 /// `x` as a narrower format would hold it.
 fn through(x: f32, dtype: DType) -> f32 {
-    HostTensor::from_f64(dtype, &[1], &[f64::from(x)]).map_or(x, |held| held.to_f64()[0] as f32)
+    match dtype {
+        DType::F16 => f16::from_f32(x).to_f32(),
+        DType::Bf16 => bf16::from_f32(x).to_f32(),
+        _ => x,
+    }
 }

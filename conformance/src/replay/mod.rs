@@ -7,7 +7,6 @@
 //! holds no more than a run does.
 
 use crate::compare::difference;
-use crate::fingerprint::fingerprints;
 use crate::one_op::{self, Argument};
 use crate::oracle::{Oracle, Terms};
 use crate::verdict::Verdict;
@@ -20,9 +19,11 @@ use std::sync::Arc;
 
 mod plan;
 mod report;
+mod trial;
 
 use plan::{Plan, Stream, labels, last_reads};
 pub use report::{Drift, OutputReport, Replayed, StepReport};
+pub use trial::StepTrial;
 
 /// How steps are run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,37 +141,55 @@ impl Replay {
     }
 
     /// One step on the trusted stream's values, as the tested device stores them.
-    fn isolated(&self, plan: &Plan, step: &Step, trusted: &Stream, report: &mut StepReport) -> Result<()> {
+    fn trial(&self, plan: &Plan, step: &Step, trusted: &Stream) -> Result<StepTrial> {
         let arguments = plan.stored_arguments(step, trusted)?;
-        let found = match self.tested_step(&arguments, step) {
+        let storage = plan.program.operand(step.outputs[0]).dtype;
+        StepTrial::new(&self.oracle, step, arguments, storage, self.terms(step))
+    }
+
+    /// Every step with the trusted stream's values, to be judged on any number of devices that run the same plan. Holds all
+    /// of them at once.
+    ///
+    /// # Errors
+    /// Inputs that do not fit; steps that the trusted device or the oracle cannot run.
+    pub fn trials(&self, inputs: &[(&str, &HostTensor)]) -> Result<Vec<StepTrial>> {
+        let plan = self.plan(inputs)?;
+        let mut trusted = plan.start();
+        let mut trials = Vec::new();
+        for step in plan.program.steps() {
+            trials.push(self.trial(&plan, step, &trusted)?);
+            let outputs = self.trusted_step(&plan.arguments(step, &trusted), step)?;
+            trusted.extend(step.outputs.iter().copied().zip(outputs));
+        }
+        Ok(trials)
+    }
+
+    fn isolated(&self, plan: &Plan, step: &Step, trusted: &Stream, report: &mut StepReport) -> Result<()> {
+        let trial = self.trial(plan, step, trusted)?;
+        let found = match trial.run(self.tested.prepared().device()) {
             Ok(found) => found,
             Err(error) => {
                 report.verdict = failed(&error);
                 return Ok(());
             }
         };
-        let truth = self.oracle.truth(&step.name, &step.op, &arguments)?;
-        let judgement = self.oracle.judge(&step.op, &arguments, &truth[0], &found[0], self.terms(step))?;
+        let judgement = trial.judge(&found)?;
         report.verdict = judgement.verdict.clone();
-        if judgement.verdict == Verdict::Wrong {
-            let inputs: Vec<HostTensor> =
-                arguments.iter().map(|argument| argument.tensor().clone()).collect();
-            report.fingerprints = fingerprints(&step.op, &inputs, &truth[0], &found[0]);
-        }
+        report.fingerprints = trial.fingerprints(&judgement, &found);
         if self.trusted.info().id != self.oracle.device().info().id {
-            let theirs = self.trusted_step(&arguments, step)?;
-            report.devices_apart = difference(&found[0], &theirs[0]);
+            let theirs = self.trusted_step(&trial.arguments, step)?.swap_remove(0);
+            report.devices_apart = difference(&found, &theirs);
             let accumulate = self.trusted.info().numerics.accumulate_of(self.trusted_dtype);
             let profile = &self.trusted.info().numerics;
             let terms = Terms { accumulate: accumulate.unwrap_or(self.trusted_dtype), profile };
-            let theirs = self.oracle.judge(&step.op, &arguments, &truth[0], &theirs[0], terms)?;
+            let theirs = self.oracle.judge(&step.op, &trial.arguments, &trial.truth, &theirs, terms)?;
             // The worst case allows it; if the trusted device is about as far off, so be it.
             if judgement.verdict == Verdict::Suspect && judgement.rms_error <= 2.0 * theirs.rms_error {
                 report.verdict = Verdict::AsAccurate;
             }
             report.trusted = Some(theirs);
         } else {
-            report.devices_apart = difference(&found[0], &truth[0]);
+            report.devices_apart = difference(&found, &trial.truth);
         }
         report.isolated = Some(judgement);
         Ok(())

@@ -20,12 +20,11 @@ const SEED: u64 = 1;
 
 /// A graph with its inputs.
 #[derive(Debug)]
-pub(super) struct Given {
-    pub(super) graph: Graph,
+pub(crate) struct Given {
+    pub(crate) graph: Graph,
     /// The dtype that the graph computes in.
     pub(super) dtype: DType,
-    /// What the inputs are, in words.
-    pub(super) described: String,
+    pub(crate) described: String,
     tensors: Vec<(&'static str, HostTensor)>,
 }
 
@@ -43,7 +42,7 @@ impl Given {
             None => arguments.text.clone(),
         };
         if texts.is_empty() {
-            return Self::random(arguments, dtype);
+            return Self::random(&arguments.model, dtype);
         }
         let options = TextOptions { dtype: Some(dtype), ..TextOptions::default() };
         let model = TextModel::open(&arguments.model, tested, options).map_err(|error| match error {
@@ -62,9 +61,10 @@ impl Given {
         })
     }
 
-    fn random(arguments: &CompareArguments, dtype: DType) -> Outcome<Self> {
-        let model = BertModel::load(&arguments.model, LoadOptions { dtype, ..LoadOptions::default() })?;
-        warn(&arguments.model, model.warnings());
+    /// Random tokens, the same in every run, for a model in a dtype.
+    pub(crate) fn random(folder: &Path, dtype: DType) -> Outcome<Self> {
+        let model = BertModel::load(folder, LoadOptions { dtype, ..LoadOptions::default() })?;
+        warn(folder, model.warnings());
         let lengths = LENGTHS.map(|length| length.min(model.config().max_position_embeddings));
         let batch = TokenBatch::new(&lengths, model.config(), &mut SplitMix64::new(SEED))?;
         Ok(Self {
@@ -76,7 +76,7 @@ impl Given {
     }
 
     /// The inputs by name.
-    pub(super) fn inputs(&self) -> Vec<(&str, &HostTensor)> {
+    pub(crate) fn inputs(&self) -> Vec<(&str, &HostTensor)> {
         self.tensors.iter().map(|(name, tensor)| (*name, tensor)).collect()
     }
 }

@@ -10,7 +10,7 @@ use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use inputs::Given;
+pub(crate) use inputs::Given;
 use lockstep_conformance::replay::{Modes, Replay};
 use lockstep_runtime::tensor::DType;
 use lockstep_runtime::{Packing, Session};

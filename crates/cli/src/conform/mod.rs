@@ -1,6 +1,7 @@
 //! `lockstep conform`: every op of a device against its bounds, and the suite against known faults.
 
 mod junit;
+mod localisation;
 mod mutants;
 mod print;
 
@@ -53,6 +54,9 @@ pub(crate) struct ConformArguments {
     /// Measure the suite itself: how many of its known faults it catches, and whether it accuses honest kernels
     #[arg(long, conflicts_with_all = ["device", "require", "expectations", "junit"])]
     mutants: bool,
+    /// With --mutants: plant each fault at one node of this model, too, and see whether it is named there
+    #[arg(long, value_name = "MODEL", requires = "mutants")]
+    model: Option<PathBuf>,
     /// Write a JUnit report, too
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
@@ -74,7 +78,7 @@ pub(crate) fn conform(arguments: &ConformArguments, output: &mut Output) -> Outc
     }
     let selection = Selection { op: arguments.op.clone(), dtype: arguments.dtype };
     if arguments.mutants {
-        return mutants::mutants(&selection, output);
+        return mutants::mutants(&selection, arguments, output);
     }
     let expectations = expectations(arguments.expectations.as_deref())?;
     let registry = backends::registry(arguments.threads)?;

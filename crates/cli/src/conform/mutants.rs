@@ -1,5 +1,7 @@
 //! `lockstep conform --mutants`: how good is the suite?
 
+use super::ConformArguments;
+use super::localisation::localise;
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 use crate::table::table;
@@ -13,7 +15,13 @@ use serde_json::json;
 const SCHEMA: &str = "lockstep-mutants/1";
 
 /// Runs every fault and every honest variant through the judge; fails if a fault survives or an honest kernel is accused.
-pub(super) fn mutants(selection: &Selection, output: &mut Output) -> Outcome {
+pub(super) fn mutants(selection: &Selection, arguments: &ConformArguments, output: &mut Output) -> Outcome {
+    // First, since a build without mutants refuses it at once.
+    let located = match &arguments.model {
+        Some(model) => Some(localise(model, arguments, output)?),
+        None => None,
+    };
+    let is_met = located.as_ref().is_none_or(|(_, is_met)| *is_met);
     let oracle = Oracle::new().map_err(Failure::of_compared)?;
     let is_named = |name: &str| selection.op.as_ref().is_none_or(|op| op.eq_ignore_ascii_case(name));
     let mut cases = cases::all();
@@ -41,6 +49,7 @@ pub(super) fn mutants(selection: &Selection, output: &mut Output) -> Outcome {
         output.json_line(&json!({
             "schema": SCHEMA, "trials": trials.len(), "dtypes": dtypes, "faults": fates, "killed": killed,
             "honest_variants": variants.len(), "false_alarms": alarms,
+            "localisation": located.map(|(found, _)| found),
         }))?;
     } else {
         let mut rows = table(&["fault", ">trials it changes", ">WRONG", ">SUSPECT", "verdict"]);
@@ -64,5 +73,5 @@ pub(super) fn mutants(selection: &Selection, output: &mut Output) -> Outcome {
         ))?;
     }
     output.flush()?;
-    if killed == fates.len() && alarms.is_empty() { Ok(()) } else { Err(Failure::Reported) }
+    if killed == fates.len() && alarms.is_empty() && is_met { Ok(()) } else { Err(Failure::Reported) }
 }

@@ -1,0 +1,69 @@
+//! One step with the values that it is to be judged on.
+
+use crate::fingerprint::{Fingerprint, fingerprints};
+use crate::one_op::{self, Argument};
+use crate::oracle::{Judgement, Limits, Oracle, Terms};
+use crate::verdict::Verdict;
+use lockstep_runtime::graph::Op;
+use lockstep_runtime::hal::Step;
+use lockstep_runtime::tensor::{DType, HostTensor};
+use lockstep_runtime::{Device, Fallback, Result};
+use std::sync::Arc;
+
+/// A step, what the tested device is given for it, and what is right.
+#[derive(Clone, Debug)]
+pub struct StepTrial {
+    /// The node's name.
+    pub node: String,
+    /// What it computes.
+    pub op: Op,
+    /// The dtype that the tested device stores its result in.
+    pub storage: DType,
+    pub(super) arguments: Vec<Argument>,
+    pub(super) truth: HostTensor,
+    limits: Limits,
+}
+
+impl StepTrial {
+    pub(super) fn new(
+        oracle: &Oracle,
+        step: &Step,
+        arguments: Vec<Argument>,
+        storage: DType,
+        terms: Terms<'_>,
+    ) -> Result<Self> {
+        let truth = oracle.truth(&step.name, &step.op, &arguments)?.swap_remove(0);
+        let limits = oracle.limits(&step.op, &arguments, &truth, storage, terms)?;
+        Ok(Self { node: step.name.clone(), op: step.op.clone(), storage, arguments, truth, limits })
+    }
+
+    /// What the step reads, as the tested device stores it.
+    pub fn inputs(&self) -> Vec<HostTensor> {
+        self.arguments.iter().map(|argument| argument.tensor().clone()).collect()
+    }
+
+    /// What a device gives.
+    ///
+    /// # Errors
+    /// What the device says.
+    pub fn run(&self, device: &Arc<dyn Device>) -> Result<HostTensor> {
+        let mut outputs = one_op::run(device, Fallback::Deny, &self.node, &self.op, &self.arguments)?;
+        Ok(outputs.swap_remove(0))
+    }
+
+    /// Judges what a device gave.
+    ///
+    /// # Errors
+    /// As [`Limits::judge`].
+    pub fn judge(&self, found: &HostTensor) -> Result<Judgement> {
+        self.limits.judge(&self.truth, found)
+    }
+
+    /// What a result looks like, if it is WRONG; the best first.
+    pub fn fingerprints(&self, judgement: &Judgement, found: &HostTensor) -> Vec<Fingerprint> {
+        match judgement.verdict {
+            Verdict::Wrong => fingerprints(&self.op, &self.inputs(), &self.truth, found),
+            _ => Vec::new(),
+        }
+    }
+}
