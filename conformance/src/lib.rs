@@ -14,6 +14,7 @@ pub mod cases;
 pub mod compare;
 pub mod conform;
 pub mod fingerprint;
+pub mod golden;
 #[cfg(feature = "mutants")]
 pub mod localisation;
 #[cfg(feature = "mutants")]

@@ -2,6 +2,7 @@
 
 use crate::conform::ConformArguments;
 use crate::devices::DevicesArguments;
+use crate::golden::GoldenArguments;
 use crate::{bench::BenchArguments, compare::CompareArguments, completions::CompletionsArguments};
 use crate::{inspect::InspectArguments, run::RunArguments};
 use clap::{Args, Parser, Subcommand};
@@ -26,7 +27,8 @@ Example:
   lockstep run models/bert-small/document-classifier --text \"兹证明王伟系我单位员工，月均收入12,000.00元\"
 
 Exit codes: 0 done; 1 something failed (a model, a file, a text), or numbers do not hold; 2 the command line asks for \
-what there is not. Where devices are compared or tested also: 3 a device failed or is not there; 4 a device refuses ops."
+what there is not. Where devices are compared or tested also: 3 a device failed or is not there; 4 a device refuses ops; 5 a golden pack does \
+not fit."
 )]
 pub(crate) struct Arguments {
     /// Print JSON instead of text; one object per line where there are several
@@ -52,6 +54,8 @@ pub(crate) enum Command {
     Compare(CompareArguments),
     /// Test every op of a device against bounds from float64, or the suite itself against known faults
     Conform(ConformArguments),
+    /// Record what a device computes, or hold another device against it, on another machine
+    Golden(GoldenArguments),
     /// Print a shell's completion script
     Completions(CompletionsArguments),
 }

@@ -19,6 +19,8 @@ pub(crate) enum Failure {
     Device(String),
     /// A device that is compared refuses ops: exit code 4.
     Unsupported(String),
+    /// A golden pack that is damaged or of another model: exit code 5.
+    Mismatch(String),
     /// As [`Failure::Failed`], and everything has been said already.
     Reported,
     /// Whoever read our output has gone: nothing is wrong.
@@ -71,6 +73,17 @@ impl From<lockstep_bert::Error> for Failure {
     }
 }
 
+impl From<lockstep_conformance::golden::Error> for Failure {
+    fn from(error: lockstep_conformance::golden::Error) -> Self {
+        use lockstep_conformance::golden::Error;
+        match error {
+            Error::Run(error) => Failure::of_compared(error),
+            Error::Mismatch { .. } => Failure::Mismatch(with_causes(&error)),
+            _ => Failure::Failed(with_causes(&error)),
+        }
+    }
+}
+
 /// An error's text, and those of its causes that it does not already contain.
 pub(crate) fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
@@ -110,6 +123,10 @@ pub(crate) fn exit_code(outcome: Outcome) -> ExitCode {
         Err(Failure::Unsupported(text)) => {
             say("error", text);
             ExitCode::from(4)
+        }
+        Err(Failure::Mismatch(text)) => {
+            say("error", text);
+            ExitCode::from(5)
         }
         Err(Failure::Reported) => ExitCode::FAILURE,
     }

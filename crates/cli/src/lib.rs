@@ -3,7 +3,7 @@
 //! One module per command, named as the command. Results go to standard output and all else to standard error, so that
 //! what is piped on is only ever results. A run ends with 0; with 1 for a failure (a model, a file, a text, numbers that do
 //! not hold); with 2 for a command line that asks for what there is not; where devices are compared also with 3 for a device
-//! that fails and 4 for ops that one refuses.
+//! that fails, 4 for ops that one refuses and 5 for a golden pack that does not fit.
 
 mod arguments;
 mod backends;
@@ -13,8 +13,11 @@ mod completions;
 mod conform;
 mod devices;
 mod failure;
+mod given;
+mod golden;
 mod inspect;
 mod output;
+mod progress;
 mod run;
 mod table;
 mod tokens;
@@ -44,6 +47,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Bench(bench) => bench::bench(bench, &mut output),
         Command::Compare(compare) => compare::compare(compare, &mut output),
         Command::Conform(conform) => conform::conform(conform, &mut output),
+        Command::Golden(golden) => golden::golden(golden, &mut output),
         Command::Completions(completions) => completions::completions(completions, &mut output),
     };
     failure::exit_code(outcome.and_then(|()| output.flush()))

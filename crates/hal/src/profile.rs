@@ -1,9 +1,11 @@
 //! A device's numerics, written down: what every bound of the conformance suite is computed from.
 
 use lockstep_graph::DType;
+use serde::{Deserialize, Serialize};
 
 /// What arithmetic does beyond the largest finite value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Overflow {
     /// Gives an infinity, as IEEE 754 says.
     Infinity,
@@ -13,7 +15,7 @@ pub enum Overflow {
 
 /// How a device computes. Declared by the backend, printed in every report; to widen one is a reviewed change, and its
 /// `version` counts such changes.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NumericsProfile {
     /// Grows with every change of the declaration.
     pub version: u32,

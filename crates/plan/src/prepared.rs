@@ -112,6 +112,11 @@ impl Prepared {
         &self.packing
     }
 
+    /// The input that says which positions count, `[batch, seq]`, if the graph has one.
+    pub fn mask_input(&self) -> Option<&str> {
+        self.mask.as_ref().map(|mask| mask.name.as_str())
+    }
+
     /// The values of symbols and of derived inputs that these inputs imply. Input types are the caller's to check first.
     ///
     /// # Errors

@@ -1,20 +1,20 @@
 //! `lockstep compare`: one graph on two devices, op by op.
 
-mod inputs;
 mod print;
 mod report;
 
 use crate::arguments;
 use crate::backends;
 use crate::failure::{Failure, Outcome};
+use crate::given::{Given, TextArguments};
 use crate::output::Output;
+use crate::progress::progress_bar;
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
-pub(crate) use inputs::Given;
 use lockstep_conformance::replay::{Modes, Replay};
 use lockstep_runtime::tensor::DType;
 use lockstep_runtime::{Packing, Session};
 use report::Report;
+pub(crate) use report::guilty;
 use std::path::PathBuf;
 
 /// A model, two devices, and what to run.
@@ -38,15 +38,8 @@ pub(crate) struct CompareArguments {
     /// The trusted device and the one to judge; `lockstep devices` lists them
     #[arg(long, value_name = "TRUSTED,TESTED", value_delimiter = ',', required = true)]
     devices: Vec<String>,
-    /// A text; may be given several times [default: random tokens, the same in every run]
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with = "file")]
-    text: Vec<String>,
-    /// A file of texts: one per line (.txt), or objects with a "text" (.jsonl)
-    #[arg(long, value_name = "FILE")]
-    file: Option<PathBuf>,
-    /// How many texts of the file to compare, from its start
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = arguments::texts)]
-    texts: usize,
+    #[command(flatten)]
+    texts: TextArguments,
     /// The dtype that the tested device computes in [default: its own]
     #[arg(long, value_name = "DTYPE", value_parser = arguments::float)]
     dtype: Option<DType>,
@@ -90,7 +83,7 @@ pub(crate) fn compare(arguments: &CompareArguments, output: &mut Output) -> Outc
         other => other,
     };
     let (trusted, tested) = (open(trusted)?, open(tested)?);
-    let given = Given::load(arguments, tested.clone())?;
+    let given = Given::load(&arguments.model, arguments.dtype, tested.clone(), &arguments.texts)?;
     let packing = if arguments.all { Packing::Off } else { Packing::Auto };
     let session = Session::builder(given.graph.clone())
         .device(tested.clone())
@@ -101,7 +94,7 @@ pub(crate) fn compare(arguments: &CompareArguments, output: &mut Output) -> Outc
     let modes =
         Modes { isolated: arguments.mode != Mode::Cumulative, cumulative: arguments.mode != Mode::Isolated };
     let replay = Replay::new(trusted.clone(), session).map_err(Failure::of_compared)?;
-    let bar = bar();
+    let bar = progress_bar("ops");
     let progress = |done: usize, steps: usize| {
         bar.set_length(steps as u64);
         bar.set_position(done as u64);
@@ -116,13 +109,4 @@ pub(crate) fn compare(arguments: &CompareArguments, output: &mut Output) -> Outc
     }
     output.flush()?;
     if report.replayed.holds() { Ok(()) } else { Err(Failure::Reported) }
-}
-
-/// A bar over the steps, on standard error where that is a terminal.
-fn bar() -> ProgressBar {
-    let bar = ProgressBar::new(1);
-    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} ops  {eta} left");
-    // The template is ours.
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar
 }

@@ -1,8 +1,8 @@
 //! A comparison with all that one needs to repeat and to judge it.
 
 use super::CompareArguments;
-use super::inputs::Given;
 use crate::devices::info_json;
+use crate::given::Given;
 use lockstep_conformance::replay::{Replayed, StepReport};
 use lockstep_conformance::verdict::Verdict;
 use lockstep_runtime::Device;
@@ -102,7 +102,8 @@ fn headline([trusted, tested]: &[String; 2], replayed: &Replayed) -> Vec<String>
     lines
 }
 
-fn guilty(step: &StepReport) -> String {
+/// The line that names a guilty op.
+pub(crate) fn guilty(step: &StepReport) -> String {
     let what = format!("GUILTY {} {}", step.node, step.op);
     let blame = step.blame.map(|blame| format!("; {:.0} % of the final difference", 100.0 * blame));
     match &step.isolated {

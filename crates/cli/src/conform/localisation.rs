@@ -13,8 +13,8 @@ pub(super) fn localise(
     output: &mut Output,
 ) -> Outcome<(serde_json::Value, bool)> {
     use crate::backends;
-    use crate::compare::Given;
     use crate::failure::Failure;
+    use crate::given::Given;
     use crate::table::table;
     use lockstep_conformance::localisation::{Located, Outcome as Fate, localise};
     use lockstep_conformance::mutation::DTYPES;

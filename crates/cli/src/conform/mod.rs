@@ -9,8 +9,8 @@ use crate::arguments;
 use crate::backends;
 use crate::failure::{Failure, Outcome, say, with_causes};
 use crate::output::Output;
+use crate::progress::progress_bar;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use lockstep_conformance::cases::{self, kind};
 use lockstep_conformance::conform::{Conformance, Expectations, Selection, conform as run_suite};
 use lockstep_runtime::tensor::DType;
@@ -88,7 +88,7 @@ pub(crate) fn conform(arguments: &ConformArguments, output: &mut Output) -> Outc
         match present {
             Present::Absent { name, reason } => absent.push((name, reason)),
             Present::Open(device) => {
-                let bar = bar(&device.info().id);
+                let bar = progress_bar(&format!("cases on {}", device.info().id));
                 let progress = |done: usize, total: usize| {
                     bar.set_length(total as u64);
                     bar.set_position(done as u64);
@@ -198,13 +198,4 @@ fn devices(arguments: &ConformArguments, registry: &Registry) -> Outcome<Vec<Pre
         all.push(Present::Absent { name: name.clone(), reason: "this build does not have it".to_owned() });
     }
     Ok(all)
-}
-
-/// A bar over the cases, on standard error where that is a terminal.
-fn bar(device: &str) -> ProgressBar {
-    let bar = ProgressBar::new(1).with_prefix(device.to_owned());
-    let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} cases  {eta} left");
-    // The template is ours.
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar
 }

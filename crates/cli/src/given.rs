@@ -1,9 +1,10 @@
 //! What a comparison runs on: texts, or random tokens.
 
-use super::CompareArguments;
+use crate::arguments;
 use crate::failure::{Failure, Outcome};
 use crate::run::warn;
 use crate::tokens::{SplitMix64, TokenBatch};
+use clap::Args;
 use lockstep_bert::{BertModel, LoadOptions, TextModel, TextOptions};
 use lockstep_runtime::Device;
 use lockstep_runtime::graph::Graph;
@@ -11,30 +12,50 @@ use lockstep_runtime::tensor::{DType, HostTensor};
 use serde::Deserialize;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Lengths of the random sequences: two, so that a batch is ragged.
 const LENGTHS: [usize; 2] = [24, 17];
 const SEED: u64 = 1;
 
+/// Texts to run, if any.
+#[derive(Debug, Args)]
+pub(crate) struct TextArguments {
+    /// A text; may be given several times [default: random tokens, the same in every run]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with = "file")]
+    text: Vec<String>,
+    /// A file of texts: one per line (.txt), or objects with a "text" (.jsonl)
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// How many texts of the file to take, from its start
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = arguments::texts)]
+    texts: usize,
+}
+
 /// A graph with its inputs.
 #[derive(Debug)]
 pub(crate) struct Given {
     pub(crate) graph: Graph,
     /// The dtype that the graph computes in.
-    pub(super) dtype: DType,
+    pub(crate) dtype: DType,
     pub(crate) described: String,
     tensors: Vec<(&'static str, HostTensor)>,
 }
 
 impl Given {
-    pub(super) fn load(arguments: &CompareArguments, tested: Arc<dyn Device>) -> Outcome<Self> {
-        let dtype = arguments.dtype.unwrap_or(tested.info().default_dtype);
-        if !tested.info().dtypes.contains(&dtype) {
-            let known: Vec<String> = tested.info().dtypes.iter().map(DType::to_string).collect();
-            let what =
-                format!("{} does not compute in {dtype}; it does in {}", tested.info().id, known.join(", "));
+    /// A model's graph in a dtype, by default the device's own, with texts or, without any, random tokens.
+    pub(crate) fn load(
+        folder: &Path,
+        dtype: Option<DType>,
+        device: Arc<dyn Device>,
+        arguments: &TextArguments,
+    ) -> Outcome<Self> {
+        let info = device.info();
+        let dtype = dtype.unwrap_or(info.default_dtype);
+        if !info.dtypes.contains(&dtype) {
+            let known: Vec<String> = info.dtypes.iter().map(DType::to_string).collect();
+            let what = format!("{} does not compute in {dtype}; it does in {}", info.id, known.join(", "));
             return Err(Failure::Usage(what));
         }
         let texts = match &arguments.file {
@@ -42,17 +63,17 @@ impl Given {
             None => arguments.text.clone(),
         };
         if texts.is_empty() {
-            return Self::random(&arguments.model, dtype);
+            return Self::random(folder, dtype);
         }
         let options = TextOptions { dtype: Some(dtype), ..TextOptions::default() };
-        let model = TextModel::open(&arguments.model, tested, options).map_err(|error| match error {
+        let model = TextModel::open(folder, device, options).map_err(|error| match error {
             lockstep_bert::Error::Session(error) => Failure::of_compared(error),
             other => other.into(),
         })?;
         let encoded = texts.iter().map(|text| model.encode(text.as_str()).map_err(Failure::from));
         let encoded = encoded.collect::<Outcome<Vec<_>>>()?;
         let longest = encoded.iter().map(|text| text.encoding().len()).max().unwrap_or(0);
-        warn(&arguments.model, model.model().warnings());
+        warn(folder, model.model().warnings());
         Ok(Self {
             graph: model.model().graph().clone(),
             dtype,

@@ -1,0 +1,107 @@
+//! Recording a pack.
+
+use super::manifest::{GRAPH, MANIFEST, Manifest, Recorded, RecordedDevice, SCHEMA, TENSORS, sha256};
+use super::{Error, Result, at_tokens};
+use lockstep_runtime::graph::Graph;
+use lockstep_runtime::tensor::{DType, HostTensor, write_safetensors};
+use lockstep_runtime::{RunOptions, Session};
+use std::fs;
+use std::path::Path;
+
+/// What is to be recorded.
+#[derive(Debug)]
+pub struct Recording<'a> {
+    /// The model's name, for people.
+    pub model: &'a str,
+    /// The graph as it was built, before any device's plan.
+    pub graph: &'a Graph,
+    /// The dtype that it computes in.
+    pub dtype: DType,
+    /// What the inputs are, in words.
+    pub inputs_described: &'a str,
+    /// The inputs by name.
+    pub inputs: &'a [(&'a str, &'a HostTensor)],
+    /// Whether checkpoints are kept whole, or only their statistics. Inputs and outputs are always whole.
+    pub keep_checkpoints: bool,
+}
+
+/// Runs a graph and writes a pack to `folder`, which must not exist. It appears whole or not at all.
+///
+/// # Errors
+/// [`Error::Io`] for a folder that exists or cannot be written; what the device says.
+pub fn record(session: &Session, recording: &Recording<'_>, folder: &Path) -> Result<Manifest> {
+    if folder.exists() {
+        let source =
+            std::io::Error::new(std::io::ErrorKind::AlreadyExists, "exists already; choose another name");
+        return Err(Error::Io { path: folder.to_owned(), source });
+    }
+    let graph = recording.graph;
+    let is_output = |id| graph.outputs().iter().any(|(_, output)| *output == id);
+    let taps = graph.checkpoints().iter().filter(|(_, id)| !is_output(*id));
+    let taps: Vec<&str> = taps.map(|(name, _)| name.as_str()).collect();
+    let result = session.run_with(recording.inputs, &RunOptions::new().taps(&taps))?;
+
+    let whole =
+        |(name, tensor): &(String, HostTensor)| (name.clone(), at_tokens(session, recording.inputs, tensor));
+    let tapped: Vec<(String, HostTensor)> = result.taps().iter().map(whole).collect();
+    let gave: Vec<(String, HostTensor)> = result.outputs().iter().map(whole).collect();
+
+    let inputs = recording.inputs.iter().map(|(name, tensor)| Recorded::of(name, tensor, true));
+    let checkpoints =
+        tapped.iter().map(|(name, tensor)| Recorded::of(name, tensor, recording.keep_checkpoints));
+    let outputs = gave.iter().map(|(name, tensor)| Recorded::of(name, tensor, true));
+    let text = graph
+        .to_json()
+        .map_err(|error| Error::Mismatch { path: folder.join(GRAPH), reason: error.to_string() })?;
+    let mut manifest = Manifest {
+        schema: SCHEMA.to_owned(),
+        lockstep: env!("CARGO_PKG_VERSION").to_owned(),
+        model: recording.model.to_owned(),
+        dtype: recording.dtype,
+        inputs_described: recording.inputs_described.to_owned(),
+        device: RecordedDevice::of(session.prepared().device().info()),
+        graph_sha256: sha256(text.as_bytes()),
+        inputs: inputs.collect(),
+        values: checkpoints.chain(outputs).collect(),
+        manifest_sha256: String::new(),
+    };
+    manifest.manifest_sha256 = manifest.digest();
+
+    let kept = recording.keep_checkpoints;
+    let given = recording.inputs.iter().map(|(name, tensor)| (*name, *tensor));
+    let tapped = tapped.iter().filter(|_| kept).map(|(name, tensor)| (name.as_str(), tensor));
+    let gave = gave.iter().map(|(name, tensor)| (name.as_str(), tensor));
+    let tensors: Vec<(&str, &HostTensor)> = given.chain(tapped).chain(gave).collect();
+    let partial = partial(folder);
+    let written = write(&partial, &manifest, &text, &tensors).and_then(|()| {
+        fs::rename(&partial, folder).map_err(|source| Error::Io { path: folder.to_owned(), source })
+    });
+    if written.is_err() {
+        // Nothing half-written stays behind; that it cannot be removed either is no news.
+        let _ = fs::remove_dir_all(&partial);
+    }
+    written.map(|()| manifest)
+}
+
+/// Beside the folder, so that it can be renamed to it.
+fn partial(folder: &Path) -> std::path::PathBuf {
+    let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    folder.with_file_name(format!("{name}.{}.partial", std::process::id()))
+}
+
+fn write(folder: &Path, manifest: &Manifest, graph: &str, tensors: &[(&str, &HostTensor)]) -> Result<()> {
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::Io { path, source }
+    };
+    fs::create_dir_all(folder).map_err(io(folder))?;
+    let path = folder.join(TENSORS);
+    let failed = |error: lockstep_runtime::tensor::Error| Error::Mismatch {
+        path: path.clone(),
+        reason: error.to_string(),
+    };
+    write_safetensors(&path, tensors.iter().copied()).map_err(failed)?;
+    fs::write(folder.join(GRAPH), graph).map_err(io(&folder.join(GRAPH)))?;
+    let text = serde_json::to_string_pretty(manifest).map_err(|error| io(folder)(error.into()))?;
+    fs::write(folder.join(MANIFEST), text).map_err(io(&folder.join(MANIFEST)))
+}
