@@ -15,6 +15,7 @@ pub mod compare;
 pub mod conform;
 pub mod fingerprint;
 pub mod golden;
+pub mod judgement;
 #[cfg(feature = "mutants")]
 pub mod localisation;
 #[cfg(feature = "mutants")]
@@ -26,6 +27,7 @@ pub mod oracle;
 pub mod random;
 pub mod recipes;
 pub mod replay;
+pub mod report;
 pub mod rounding;
 pub mod ulp;
 pub mod verdict;

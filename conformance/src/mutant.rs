@@ -3,7 +3,7 @@
 //! Compiled only with the feature `mutants`, and in no registry: nothing can run on it by mistake.
 
 use crate::one_op::{self, Argument};
-use crate::recipes::Recipe;
+use crate::recipes::{Fault, Recipe};
 use lockstep_runtime::hal::tensor::HostTensor;
 use lockstep_runtime::hal::{
     Buffer, Claim, Device, DeviceInfo, Error, Executable, HostBuffer, Interpreted, Interpreter, MemRules,
@@ -32,7 +32,8 @@ impl Mutant {
     pub fn device(inner: Arc<dyn Device>, recipe: Recipe, site: Option<&str>) -> Arc<dyn Device> {
         let mut info = inner.info().clone();
         info.id = "mutant:0".to_owned();
-        info.name = format!("{} with {recipe:?}", info.name);
+        let how = recipe.fault.map_or("none, but another recipe", Fault::describe);
+        info.name = format!("{} with a planted fault: {how}", info.name);
         info.simulated = true;
         let kernels = Arc::new(Kernels { inner, recipe, site: site.map(str::to_owned) });
         Arc::new(Self { info, kernels, weights: WeightCache::default() })

@@ -4,8 +4,9 @@
 //! would be. One that no case shows to be WRONG survives. The same judge is given honest recipes, which it may not accuse.
 
 use crate::cases::Case;
+use crate::judgement::Judgement;
 use crate::one_op::Argument;
-use crate::oracle::{Judgement, Limits, Oracle, Terms};
+use crate::oracle::{Limits, Oracle, Terms};
 use crate::recipes::{Fault, Order, Recipe};
 use crate::verdict::Verdict;
 use lockstep_runtime::Result;

@@ -1,55 +1,20 @@
 //! The judge of one op: its truth in f64 on exactly the values that the device was given, and the bound around it.
 
 use crate::bounds::Arithmetic;
+use crate::judgement::Judgement;
 use crate::one_op::{self, Argument};
 use crate::op_bounds::bound;
-use crate::ulp::{UlpPercentiles, percentiles, ulps};
-use crate::verdict::Verdict;
 use lockstep_reference::ReferenceBackend;
 use lockstep_runtime::graph::{DType, Op};
 use lockstep_runtime::hal::NumericsProfile;
 use lockstep_runtime::tensor::HostTensor;
 use lockstep_runtime::{Backend, Device, Fallback, Result};
-use serde::Serialize;
 use std::sync::Arc;
 
 /// The reference device, as the source of truth.
 #[derive(Clone, Debug)]
 pub struct Oracle {
     reference: Arc<dyn Device>,
-}
-
-/// One element and what is known of it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Element {
-    /// Its place in the output, outermost first.
-    pub at: Vec<usize>,
-    /// What the device gave.
-    pub found: f64,
-    /// What is right.
-    pub truth: f64,
-    /// How far apart they may be at worst.
-    pub bound: f64,
-}
-
-/// How one output of one op compares with its truth.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Judgement {
-    /// What follows from it.
-    #[serde(flatten)]
-    pub verdict: Verdict,
-    /// The largest error as a multiple of the worst-case bound; infinite for a NaN or infinity out of place.
-    pub of_worst_case: f64,
-    /// The largest error as a multiple of the probable bound.
-    pub of_probable: f64,
-    /// The root of the mean squared error.
-    pub rms_error: f64,
-    /// Distances from the truth rounded to storage; all 0 for other than floats.
-    pub ulp: UlpPercentiles,
-    /// Elements of another class than the truth: NaN, an infinity or a number in place of another.
-    pub class_mismatches: usize,
-    /// The element with the largest multiple.
-    pub worst: Option<Element>,
 }
 
 /// What a judgement needs to know of the device and of how it ran the op.
@@ -155,108 +120,10 @@ impl Limits {
     }
 }
 
-/// NaN, an infinity with its sign, or a number.
-fn class(x: f64) -> u8 {
-    match x {
-        x if x.is_nan() => 0,
-        f64::INFINITY => 1,
-        f64::NEG_INFINITY => 2,
-        _ => 3,
-    }
-}
-
-impl Judgement {
-    /// For what must be equal: integers, truth values, shapes.
-    fn of_equality(truth: &HostTensor, found: &HostTensor) -> Self {
-        let same = found.shape() == truth.shape() && found.bytes() == truth.bytes();
-        let (wanted, given) = (truth.to_f64(), found.to_f64());
-        let differs = wanted.iter().zip(&given).position(|(a, b)| a != b);
-        let worst = differs.filter(|_| found.shape() == truth.shape());
-        let multiple = if same { 0.0 } else { f64::INFINITY };
-        Self {
-            verdict: if same { Verdict::Exact } else { Verdict::Wrong },
-            of_worst_case: multiple,
-            of_probable: multiple,
-            rms_error: 0.0,
-            ulp: UlpPercentiles::default(),
-            class_mismatches: 0,
-            worst: worst.map(|at| Element {
-                at: coordinates(at, truth.shape()),
-                found: given[at],
-                truth: wanted[at],
-                bound: 0.0,
-            }),
-        }
-    }
-
-    fn of_floats(truth: &HostTensor, found: &HostTensor, limits: &Limits) -> Result<Self> {
-        let Limits { worst_case, probable } = limits;
-        let rounded = truth.cast(found.dtype())?;
-        let (wanted, nearest, given) = (truth.to_f64(), rounded.to_f64(), found.to_f64());
-        let (mut exact, mut class_mismatches, mut squares) = (true, 0, 0.0);
-        let (mut of_worst_case, mut of_probable, mut worst) = (0.0f64, 0.0f64, None);
-        // Both sides of a comparison in f64 are off.
-        let both = if found.dtype() == DType::F64 { 2.0 } else { 1.0 };
-        for at in 0..given.len() {
-            let (y, t) = (given[at], wanted[at]);
-            if y == nearest[at] || (y.is_nan() && t.is_nan()) {
-                squares += if y.is_finite() { (y - t).powi(2) } else { 0.0 };
-                continue;
-            }
-            exact = false;
-            let error = (y - t).abs();
-            // A number next to the overflow threshold may round to either side of it.
-            let is_near = error <= both * worst_case[at];
-            if class(y) != class(nearest[at]) && !is_near {
-                class_mismatches += 1;
-            }
-            let multiple = |bound: f64| match error / (both * bound) {
-                ratio if ratio.is_nan() => f64::INFINITY,
-                ratio => ratio,
-            };
-            squares += if error.is_finite() { error * error } else { 0.0 };
-            of_probable = of_probable.max(multiple(probable[at]));
-            if multiple(worst_case[at]) > of_worst_case {
-                of_worst_case = multiple(worst_case[at]);
-                worst = Some((at, both * worst_case[at]));
-            }
-        }
-        let verdict = match () {
-            () if exact => Verdict::Exact,
-            () if of_worst_case > 1.0 => Verdict::Wrong,
-            () if of_probable > 1.0 => Verdict::Suspect,
-            () => Verdict::Within,
-        };
-        Ok(Self {
-            verdict,
-            of_worst_case,
-            of_probable,
-            rms_error: (squares / given.len().max(1) as f64).sqrt(),
-            ulp: ulps(&rounded, found).map(percentiles).unwrap_or_default(),
-            class_mismatches,
-            worst: worst.map(|(at, bound)| Element {
-                at: coordinates(at, truth.shape()),
-                found: given[at],
-                truth: wanted[at],
-                bound,
-            }),
-        })
-    }
-}
-
-/// The place of a flat index.
-fn coordinates(mut flat: usize, shape: &[usize]) -> Vec<usize> {
-    let mut at = vec![0; shape.len()];
-    for (place, &extent) in at.iter_mut().zip(shape).rev() {
-        *place = flat % extent.max(1);
-        flat /= extent.max(1);
-    }
-    at
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verdict::Verdict;
     use lockstep_runtime::graph::BinaryOp;
 
     fn judged(x: &[f32], y: &[f32], found: &[f32]) -> Judgement {
@@ -276,7 +143,7 @@ mod tests {
         let off = f32::from_bits(3f32.to_bits() + 8);
         let found = judged(&[1.0, 1.0], &[2.0, 2.0], &[3.0, off]);
         assert_eq!(found.verdict, Verdict::Wrong);
-        assert_eq!(found.worst.unwrap().at, [1]);
+        assert_eq!(found.worst[0].at, [1]);
         assert_eq!(found.ulp.max, 8);
     }
 
@@ -288,11 +155,5 @@ mod tests {
         assert_eq!(judged(&[f32::NAN], &[1.0], &[f32::NAN]).verdict, Verdict::Exact);
         assert_eq!(judged(&[f32::NAN], &[1.0], &[0.0]).verdict, Verdict::Wrong);
         assert_eq!(judged(&[f32::INFINITY], &[1.0], &[f32::MAX]).verdict, Verdict::Wrong);
-    }
-
-    #[test]
-    fn coordinates_count_from_the_innermost() {
-        assert_eq!(coordinates(23, &[2, 3, 4]), [1, 2, 3]);
-        assert!(coordinates(0, &[]).is_empty());
     }
 }

@@ -80,6 +80,16 @@ pub fn percentiles(mut ulps: Vec<u64>) -> UlpPercentiles {
     UlpPercentiles { p50: at(50), p99: at(99), max: at(100) }
 }
 
+/// How many distances there are of 0, of 1, of 2 and 3, of 4 to 7, and so on by doublings, up to the largest.
+pub fn histogram(ulps: &[u64]) -> Vec<usize> {
+    let bin = |ulp: u64| (u64::BITS - ulp.leading_zeros()) as usize;
+    let mut counts = vec![0; ulps.iter().max().map_or(0, |&largest| bin(largest) + 1)];
+    for &ulp in ulps {
+        counts[bin(ulp)] += 1;
+    }
+    counts
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,6 +114,13 @@ mod tests {
             assert_eq!(ulps(&one, &two).unwrap(), [in_between]);
         }
         assert_eq!(ulps(&f32s(&[1.0]), &HostTensor::zeros(DType::F16, &[1]).unwrap()), None);
+    }
+
+    #[test]
+    fn histograms_count_by_doublings() {
+        assert_eq!(histogram(&[0, 0, 1, 2, 3, 4, 7, 8]), [2, 1, 2, 2, 1]);
+        assert_eq!(histogram(&[u64::MAX]).len(), 65);
+        assert!(histogram(&[]).is_empty());
     }
 
     #[test]

@@ -36,6 +36,11 @@ impl Verdict {
         matches!(self, Verdict::Wrong | Verdict::Crash(_))
     }
 
+    /// Whether it is worth a closer look: guilty or suspect.
+    pub fn accuses(&self) -> bool {
+        self.is_guilty() || *self == Verdict::Suspect
+    }
+
     /// Its name in reports.
     pub fn name(&self) -> &'static str {
         match self {

@@ -10,8 +10,10 @@ pub use expectations::{Expectations, Explained};
 pub use properties::{Property, PropertyReport};
 
 use crate::cases::{self, Case, kind};
+use crate::judgement::Judgement;
 use crate::one_op::Argument;
-use crate::oracle::{Judgement, Oracle, Terms};
+use crate::oracle::{Oracle, Terms};
+use crate::report::junit::{Suite, TestCase};
 use crate::verdict::Verdict;
 use guarded::{Guarded, poisoned};
 use lockstep_runtime::graph::{TensorType, infer};
@@ -88,7 +90,7 @@ impl Conformance {
             } else {
                 ""
             };
-            let worst = case.judgement.as_ref().and_then(|judgement| judgement.worst.as_ref());
+            let worst = case.judgement.as_ref().and_then(|judgement| judgement.worst.first());
             let worst = worst.map(|worst| {
                 let multiple = case.judgement.as_ref().map_or(0.0, |judgement| judgement.of_worst_case);
                 format!(
@@ -110,6 +112,29 @@ impl Conformance {
             )
         });
         cases.chain(properties).collect()
+    }
+}
+
+impl Conformance {
+    /// A test case for each case and each property.
+    pub fn suite(&self) -> Suite {
+        let cases = self
+            .cases
+            .iter()
+            .map(|case| (&case.op, case.dtype, case.case.clone(), &case.verdict, case.fails()));
+        let properties = self.properties.iter().map(|property| {
+            let name = format!("{} {}", property.property.name(), property.op);
+            (&property.op, property.dtype, name, &property.verdict, property.verdict.is_guilty())
+        });
+        let numbered =
+            cases.chain(properties).zip(1..).map(|((op, dtype, name, verdict, fails), number)| TestCase {
+                class: format!("{op}.{dtype}"),
+                // Cases of one shape differ in their values alone; the number tells them apart.
+                name: format!("{number} {name}"),
+                verdict: verdict.clone(),
+                fails,
+            });
+        Suite { name: self.device.clone(), cases: numbered.collect() }
     }
 }
 

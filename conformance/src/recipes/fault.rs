@@ -24,6 +24,12 @@ macro_rules! faults {
                 }
             }
 
+            /// The fault of a name, in kebab case as JSON has it.
+            pub fn from_name(name: &str) -> Option<Self> {
+                let is_named = |fault: &&Fault| serde_json::to_value(fault).is_ok_and(|value| value == name);
+                Self::ALL.iter().find(is_named).copied()
+            }
+
             fn place(self) -> Place {
                 match self {
                     $($(Fault::$name => Place::$place),*),*

@@ -173,7 +173,7 @@ impl Replay {
                 return Ok(());
             }
         };
-        let judgement = trial.judge(&found)?;
+        let mut judgement = trial.judge(&found)?;
         report.verdict = judgement.verdict.clone();
         report.fingerprints = trial.fingerprints(&judgement, &found);
         if self.trusted.info().id != self.oracle.device().info().id {
@@ -182,6 +182,7 @@ impl Replay {
             let accumulate = self.trusted.info().numerics.accumulate_of(self.trusted_dtype);
             let profile = &self.trusted.info().numerics;
             let terms = Terms { accumulate: accumulate.unwrap_or(self.trusted_dtype), profile };
+            judgement.note_trusted(&theirs);
             let theirs = self.oracle.judge(&step.op, &trial.arguments, &trial.truth, &theirs, terms)?;
             // The worst case allows it; if the trusted device is about as far off, so be it.
             if judgement.verdict == Verdict::Suspect && judgement.rms_error <= 2.0 * theirs.rms_error {

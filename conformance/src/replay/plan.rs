@@ -97,6 +97,7 @@ impl Plan {
             op: step.op.to_string(),
             output: output.map(described).unwrap_or_default(),
             provenance: step.provenance.to_string(),
+            reads: self.reads(at),
             checkpoint: self.labels.get(&at).cloned(),
             verdict: Verdict::NotRun("not run alone".into()),
             isolated: None,
@@ -106,6 +107,19 @@ impl Plan {
             cumulative: None,
             blame: None,
         }
+    }
+
+    /// The steps before this one whose results it reads.
+    fn reads(&self, at: usize) -> Vec<usize> {
+        let steps = self.program.steps();
+        let writer = |&id: &OperandId| {
+            let root = self.root(id);
+            steps[..at].iter().rposition(|step| step.outputs.iter().any(|&output| self.root(output) == root))
+        };
+        let mut reads: Vec<usize> = steps[at].inputs.iter().filter_map(writer).collect();
+        reads.sort_unstable();
+        reads.dedup();
+        reads
     }
 
     /// What a step reads in a stream.

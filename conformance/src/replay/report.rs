@@ -2,7 +2,7 @@
 
 use crate::compare::Difference;
 use crate::fingerprint::Fingerprint;
-use crate::oracle::Judgement;
+use crate::judgement::Judgement;
 use crate::verdict::Verdict;
 use serde::Serialize;
 
@@ -27,6 +27,8 @@ pub struct StepReport {
     pub output: String,
     /// How the step came to be on the tested device.
     pub provenance: String,
+    /// The steps whose results it reads, by their places in the report.
+    pub reads: Vec<usize>,
     /// The checkpoint or output that its value is, if any.
     pub checkpoint: Option<String>,
     /// What follows.

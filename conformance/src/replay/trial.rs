@@ -1,8 +1,9 @@
 //! One step with the values that it is to be judged on.
 
 use crate::fingerprint::{Fingerprint, fingerprints};
+use crate::judgement::Judgement;
 use crate::one_op::{self, Argument};
-use crate::oracle::{Judgement, Limits, Oracle, Terms};
+use crate::oracle::{Limits, Oracle, Terms};
 use crate::verdict::Verdict;
 use lockstep_runtime::graph::Op;
 use lockstep_runtime::hal::Step;

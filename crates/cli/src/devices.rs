@@ -106,7 +106,7 @@ fn gibibytes(bytes: u64) -> String {
 fn as_json(probe: &Probe) -> Value {
     match &probe.devices {
         Ok(devices) => {
-            json!({ "backend": probe.backend, "devices": devices.iter().map(info_json).collect::<Vec<_>>() })
+            json!({ "backend": probe.backend, "devices": devices })
         }
         Err(error) => {
             let (searched, hint) = match error {
@@ -117,33 +117,6 @@ fn as_json(probe: &Probe) -> Value {
             json!({ "backend": probe.backend, "devices": [], "unavailable": unavailable })
         }
     }
-}
-
-pub(crate) fn info_json(info: &DeviceInfo) -> Value {
-    let profile = &info.numerics;
-    let accumulate: serde_json::Map<String, Value> =
-        profile.accumulate.iter().map(|(stored, sum)| (stored.to_string(), json!(sum))).collect();
-    json!({
-        "id": info.id,
-        "name": info.name,
-        "memory_bytes": info.memory_bytes,
-        "dtypes": info.dtypes,
-        "default_dtype": info.default_dtype,
-        "prefers_packing": info.prefers_packing,
-        "simulated": info.simulated,
-        "numerics": {
-            "version": profile.version,
-            "accumulate": accumulate,
-            "reduced_f32_products": profile.reduced_f32_products,
-            "flushes_subnormals": profile.flushes_subnormals,
-            "overflow": kinds(profile)[4],
-            "exp_ulp": profile.exp_ulp,
-            "erf_ulp": profile.erf_ulp,
-            "tanh_ulp": profile.tanh_ulp,
-            "deterministic": profile.deterministic,
-            "batch_invariant": profile.batch_invariant,
-        },
-    })
 }
 
 #[cfg(test)]

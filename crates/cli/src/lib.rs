@@ -18,6 +18,7 @@ mod golden;
 mod inspect;
 mod output;
 mod progress;
+mod reports;
 mod run;
 mod table;
 mod tokens;

@@ -2,6 +2,7 @@
 
 use crate::{Buffer, Executable, NumericsProfile, OpQuery, Program, Result, Support, Usage};
 use lockstep_graph::DType;
+use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -60,7 +61,7 @@ pub trait Device: Send + Sync + Debug {
 }
 
 /// What a device is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeviceInfo {
     /// Its specification: backend and number, such as `cuda:0`.
     pub id: String,

@@ -20,6 +20,7 @@ pub struct NumericsProfile {
     /// Grows with every change of the declaration.
     pub version: u32,
     /// The dtype that sums are carried in, by storage dtype.
+    #[serde(with = "by_storage")]
     pub accumulate: Vec<(DType, DType)>,
     /// Whether products of f32 may be rounded to TF32 or HF32 first.
     pub reduced_f32_products: bool,
@@ -43,5 +44,26 @@ impl NumericsProfile {
     /// The dtype that sums of `storage` are carried in, if the device computes on it.
     pub fn accumulate_of(&self, storage: DType) -> Option<DType> {
         self.accumulate.iter().find(|(dtype, _)| *dtype == storage).map(|(_, accumulate)| *accumulate)
+    }
+}
+
+/// Pairs of dtypes as a map from storage to accumulator, which is how people read them.
+mod by_storage {
+    use lockstep_graph::DType;
+    use serde::{Deserialize, Deserializer, Serializer};
+    use std::collections::BTreeMap;
+
+    pub(super) fn serialize<S: Serializer>(
+        pairs: &[(DType, DType)],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        // Sorted, so that what is read gives the same text again.
+        serializer.collect_map(pairs.iter().copied().collect::<BTreeMap<_, _>>())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<(DType, DType)>, D::Error> {
+        Ok(BTreeMap::deserialize(deserializer)?.into_iter().collect())
     }
 }

@@ -1,7 +1,8 @@
 //! `lockstep compare`: one graph on two devices, op by op.
 
+#[cfg(feature = "mutants")]
+mod plant;
 mod print;
-mod report;
 
 use crate::arguments;
 use crate::backends;
@@ -9,12 +10,13 @@ use crate::failure::{Failure, Outcome};
 use crate::given::{Given, TextArguments};
 use crate::output::Output;
 use crate::progress::progress_bar;
+use crate::reports::{ReportArguments, command_line};
 use clap::{Args, ValueEnum};
-use lockstep_conformance::replay::{Modes, Replay};
+use lockstep_conformance::replay::{Modes, Replay, StepReport};
+use lockstep_conformance::report::junit::{Suite, TestCase};
+use lockstep_conformance::report::{Comparison, Setting};
 use lockstep_runtime::tensor::DType;
 use lockstep_runtime::{Packing, Session};
-use report::Report;
-pub(crate) use report::guilty;
 use std::path::PathBuf;
 
 /// A model, two devices, and what to run.
@@ -52,6 +54,11 @@ pub(crate) struct CompareArguments {
     /// Switch fusion and packing off, so that every node of the graph is judged; other kernels run than in production
     #[arg(long)]
     all: bool,
+    #[cfg(feature = "mutants")]
+    #[command(flatten)]
+    plant: plant::PlantArguments,
+    #[command(flatten)]
+    reports: ReportArguments,
     /// Threads of the cpu device [default: all]
     #[arg(long, value_name = "N", value_parser = arguments::threads)]
     threads: Option<usize>,
@@ -83,6 +90,8 @@ pub(crate) fn compare(arguments: &CompareArguments, output: &mut Output) -> Outc
         other => other,
     };
     let (trusted, tested) = (open(trusted)?, open(tested)?);
+    #[cfg(feature = "mutants")]
+    let tested = arguments.plant.planted(tested)?;
     let given = Given::load(&arguments.model, arguments.dtype, tested.clone(), &arguments.texts)?;
     let packing = if arguments.all { Packing::Off } else { Packing::Auto };
     let session = Session::builder(given.graph.clone())
@@ -91,6 +100,8 @@ pub(crate) fn compare(arguments: &CompareArguments, output: &mut Output) -> Outc
         .fuse(!arguments.all)
         .build()
         .map_err(Failure::of_compared)?;
+    #[cfg(feature = "mutants")]
+    arguments.plant.check(&session)?;
     let modes =
         Modes { isolated: arguments.mode != Mode::Cumulative, cumulative: arguments.mode != Mode::Isolated };
     let replay = Replay::new(trusted.clone(), session).map_err(Failure::of_compared)?;
@@ -101,7 +112,17 @@ pub(crate) fn compare(arguments: &CompareArguments, output: &mut Output) -> Outc
     };
     let replayed = replay.run(&given.inputs(), modes, &progress).map_err(Failure::of_compared)?;
     bar.finish_and_clear();
-    let report = Report::new(arguments, &given, &trusted, &tested, replayed);
+    let setting = Setting {
+        model: arguments.model.display().to_string(),
+        inputs: given.described.clone(),
+        dtype: given.dtype,
+        perturbing: arguments.all,
+        trusted: trusted.info().clone(),
+        tested: tested.info().clone(),
+        command: command_line(),
+    };
+    let report = Comparison::new(setting, replayed);
+    arguments.reports.write(&report, || vec![suite(&report)])?;
     if output.is_json() {
         output.json_line(&report)?;
     } else {
@@ -109,4 +130,15 @@ pub(crate) fn compare(arguments: &CompareArguments, output: &mut Output) -> Outc
     }
     output.flush()?;
     if report.replayed.holds() { Ok(()) } else { Err(Failure::Reported) }
+}
+
+/// A test case for each op.
+fn suite(report: &Comparison) -> Suite {
+    let case = |step: &StepReport| TestCase {
+        class: format!("{}.{}", step.op, report.setting.dtype),
+        name: step.node.clone(),
+        verdict: step.verdict.clone(),
+        fails: step.verdict.is_guilty(),
+    };
+    Suite { name: report.setting.tested.id.clone(), cases: report.replayed.steps.iter().map(case).collect() }
 }

@@ -1,17 +1,20 @@
 //! A comparison for people: a table of ops in order, then the verdict.
 
-use super::report::Report;
 use crate::failure::Outcome;
 use crate::output::Output;
 use crate::table::table;
 use lockstep_conformance::replay::StepReport;
+use lockstep_conformance::report::{Comparison, Setting, shown};
 
-pub(super) fn print(report: &Report, only_checkpoints: bool, output: &mut Output) -> Outcome {
-    let [trusted, tested] = &report.names;
-    let perturbing = if report.perturbing { ", unfused (perturbing)" } else { "" };
-    output
-        .line(format_args!("{}: {tested} in {} against {trusted}{perturbing}", report.model, report.dtype))?;
-    output.line(format_args!("{}\n", report.inputs))?;
+pub(super) fn print(report: &Comparison, only_checkpoints: bool, output: &mut Output) -> Outcome {
+    let Setting { model, inputs, dtype, perturbing, trusted, tested, .. } = &report.setting;
+    let perturbing = if *perturbing { ", unfused (perturbing)" } else { "" };
+    output.line(format_args!(
+        "{model}: {} in {dtype} against {}{perturbing}",
+        shown(tested),
+        shown(trusted)
+    ))?;
+    output.line(format_args!("{inputs}\n"))?;
     let mut rows = table(&[
         "node",
         "op",

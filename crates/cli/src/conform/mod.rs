@@ -1,6 +1,5 @@
 //! `lockstep conform`: every op of a device against its bounds, and the suite against known faults.
 
-mod junit;
 mod localisation;
 mod mutants;
 mod print;
@@ -10,9 +9,11 @@ use crate::backends;
 use crate::failure::{Failure, Outcome, say, with_causes};
 use crate::output::Output;
 use crate::progress::progress_bar;
+use crate::reports::write_file;
 use clap::Args;
 use lockstep_conformance::cases::{self, kind};
 use lockstep_conformance::conform::{Conformance, Expectations, Selection, conform as run_suite};
+use lockstep_conformance::report::junit::{self, Suite};
 use lockstep_runtime::tensor::DType;
 use lockstep_runtime::{Device, Registry};
 use serde_json::json;
@@ -105,7 +106,9 @@ pub(crate) fn conform(arguments: &ConformArguments, output: &mut Output) -> Outc
         .flat_map(|tested| expectations.stale(&tested.device, &tested.cases))
         .collect();
     if let Some(path) = &arguments.junit {
-        junit::write(path, &found, &absent)?;
+        let absent = absent.iter().map(|(name, reason)| Suite::absent(name, reason));
+        let suites: Vec<Suite> = found.iter().map(Conformance::suite).chain(absent).collect();
+        write_file(path, &junit::report(&suites))?;
     }
     if output.is_json() {
         let absent: Vec<_> = absent

@@ -2,8 +2,6 @@
 
 use crate::arguments::DeviceArguments;
 use crate::backends;
-use crate::compare::guilty;
-use crate::devices::info_json;
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 use crate::progress::progress_bar;
@@ -11,6 +9,7 @@ use crate::table::table;
 use clap::Args;
 use lockstep_bert::{BertModel, LoadOptions};
 use lockstep_conformance::golden::{Checked, Manifest, Pack, ValueReport, check as check_pack};
+use lockstep_conformance::report::guilty;
 use lockstep_runtime::Session;
 use serde_json::json;
 use std::path::PathBuf;
@@ -77,7 +76,7 @@ pub(super) fn check(arguments: &CheckArguments, output: &mut Output) -> Outcome 
     if output.is_json() {
         output.json_line(&json!({
             "schema": SCHEMA, "version": env!("CARGO_PKG_VERSION"), "pack": manifest.manifest_sha256,
-            "model": folder.display().to_string(), "recorded": manifest.device, "device": info_json(device.info()),
+            "model": folder.display().to_string(), "recorded": manifest.device, "device": device.info(),
             "values": checked.values, "steps": checked.replayed.steps, "outputs": checked.replayed.outputs,
             "holds": checked.holds(),
         }))?;

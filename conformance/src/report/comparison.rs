@@ -1,74 +1,79 @@
-//! A comparison with all that one needs to repeat and to judge it.
+//! A comparison of two devices on one model, with all that one needs to repeat and to judge it.
 
-use super::CompareArguments;
-use crate::devices::info_json;
-use crate::given::Given;
-use lockstep_conformance::replay::{Replayed, StepReport};
-use lockstep_conformance::verdict::Verdict;
-use lockstep_runtime::Device;
+use super::html::{self, Error, Page};
+use crate::replay::{Replayed, StepReport};
+use crate::verdict::Verdict;
+use lockstep_runtime::DeviceInfo;
+use lockstep_runtime::tensor::DType;
+use minijinja::context;
 use serde::Serialize;
-use serde_json::Value;
-use std::sync::Arc;
 
-/// Counts changes of the JSON that break its readers.
-const SCHEMA: &str = "lockstep-compare/1";
-
-/// Everything that was found.
-#[derive(Debug, Serialize)]
-pub(super) struct Report {
-    schema: &'static str,
-    version: &'static str,
-    pub(super) model: String,
-    pub(super) inputs: String,
-    pub(super) dtype: String,
+/// What was compared, and how to do it again.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Setting {
+    /// The model, as it was named.
+    pub model: String,
+    /// What went in, in words.
+    pub inputs: String,
+    /// The dtype that the tested device computed in.
+    pub dtype: DType,
     /// Whether fusion was off, so that other kernels ran than in production.
-    pub(super) perturbing: bool,
-    trusted: Value,
-    tested: Value,
-    #[serde(skip)]
-    pub(super) names: [String; 2],
-    #[serde(flatten)]
-    pub(super) replayed: Replayed,
-    pub(super) headline: Vec<String>,
+    pub perturbing: bool,
+    /// The device that was trusted.
+    pub trusted: DeviceInfo,
+    /// The device that was judged.
+    pub tested: DeviceInfo,
+    /// The command line that does it again.
+    pub command: String,
 }
 
-impl Report {
-    pub(super) fn new(
-        arguments: &CompareArguments,
-        given: &Given,
-        trusted: &Arc<dyn Device>,
-        tested: &Arc<dyn Device>,
-        replayed: Replayed,
-    ) -> Self {
-        let names = [trusted, tested].map(shown);
+/// Everything that was found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Comparison {
+    /// Counts changes that break the readers of its JSON.
+    pub schema: &'static str,
+    /// The version of Lockstep.
+    pub version: &'static str,
+    /// What was compared.
+    #[serde(flatten)]
+    pub setting: Setting,
+    /// Steps and outputs.
+    #[serde(flatten)]
+    pub replayed: Replayed,
+    /// What a person reads who reads nothing else.
+    pub headline: Vec<String>,
+}
+
+impl Comparison {
+    /// The version of its JSON.
+    pub const SCHEMA: &'static str = "lockstep-compare/2";
+
+    /// The report of a replay.
+    pub fn new(setting: Setting, replayed: Replayed) -> Self {
         Self {
-            schema: SCHEMA,
+            schema: Self::SCHEMA,
             version: env!("CARGO_PKG_VERSION"),
-            model: arguments.model.display().to_string(),
-            inputs: given.described.clone(),
-            dtype: given.dtype.to_string(),
-            perturbing: arguments.all,
-            trusted: info_json(trusted.info()),
-            tested: info_json(tested.info()),
-            headline: headline(&names, &replayed),
-            names,
+            headline: headline(&shown(&setting.trusted), &shown(&setting.tested), &replayed),
+            setting,
             replayed,
         }
     }
 }
 
-/// A device's name; simulators are named as such.
-fn shown(device: &Arc<dyn Device>) -> String {
-    let info = device.info();
+impl Page for Comparison {
+    fn html(&self) -> Result<String, Error> {
+        let steps = html::pictures(&self.replayed.steps);
+        html::render("compare.html", self, context! { holds => self.replayed.holds(), ..steps })
+    }
+}
+
+/// A device's specification; simulators are named as such.
+pub fn shown(info: &DeviceInfo) -> String {
     if info.simulated { format!("{} (simulated)", info.id) } else { info.id.clone() }
 }
 
-/// What a person reads who reads nothing else.
-fn headline([trusted, tested]: &[String; 2], replayed: &Replayed) -> Vec<String> {
-    let mut lines = Vec::new();
-    for step in replayed.guilty() {
-        lines.push(guilty(step));
-    }
+fn headline(trusted: &str, tested: &str, replayed: &Replayed) -> Vec<String> {
+    let mut lines: Vec<String> = replayed.guilty().into_iter().map(guilty).collect();
     if let Some(error) = &replayed.whole_run_error {
         lines.push(format!("GUILTY whole run on {tested}: {error}"));
     }
@@ -103,7 +108,7 @@ fn headline([trusted, tested]: &[String; 2], replayed: &Replayed) -> Vec<String>
 }
 
 /// The line that names a guilty op.
-pub(crate) fn guilty(step: &StepReport) -> String {
+pub fn guilty(step: &StepReport) -> String {
     let what = format!("GUILTY {} {}", step.node, step.op);
     let blame = step.blame.map(|blame| format!("; {:.0} % of the final difference", 100.0 * blame));
     match &step.isolated {
