@@ -50,6 +50,7 @@ pub struct Checked {
     /// Checkpoints in order, then outputs.
     pub values: Vec<ValueReport>,
     /// Each op on its own, against the truth.
+    #[serde(flatten)]
     pub replayed: Replayed,
 }
 

@@ -20,11 +20,12 @@ pub trait Page {
     fn html(&self) -> Result<String, Error>;
 }
 
-const TEMPLATES: [(&str, &str); 5] = [
+const TEMPLATES: [(&str, &str); 6] = [
     ("base.html", include_str!("templates/base.html")),
     ("device.html", include_str!("templates/device.html")),
     ("style.css", include_str!("templates/style.css")),
     ("steps.html", include_str!("templates/steps.html")),
+    ("golden.html", include_str!("templates/golden.html")),
     ("compare.html", include_str!("templates/compare.html")),
 ];
 

@@ -6,10 +6,12 @@
 
 mod charts;
 mod comparison;
+mod golden;
 mod html;
 pub mod junit;
 
 pub use comparison::{Comparison, Setting, guilty, shown};
+pub use golden::GoldenReport;
 pub use html::{Error, Page};
 
 /// Text as an attribute or an element of HTML and XML may hold it; what XML cannot hold at all becomes a replacement

@@ -5,17 +5,14 @@ use crate::backends;
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 use crate::progress::progress_bar;
+use crate::reports::{ReportArguments, command_line};
 use crate::table::table;
 use clap::Args;
 use lockstep_bert::{BertModel, LoadOptions};
-use lockstep_conformance::golden::{Checked, Manifest, Pack, ValueReport, check as check_pack};
-use lockstep_conformance::report::guilty;
+use lockstep_conformance::golden::{Pack, ValueReport, check as check_pack};
+use lockstep_conformance::report::{GoldenReport, shown};
 use lockstep_runtime::Session;
-use serde_json::json;
 use std::path::PathBuf;
-
-/// Counts changes of the JSON that break its readers.
-const SCHEMA: &str = "lockstep-golden-check/1";
 
 /// A pack and a device.
 #[derive(Debug, Args)]
@@ -36,6 +33,8 @@ pub(super) struct CheckArguments {
     model: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceArguments,
+    #[command(flatten)]
+    reports: ReportArguments,
 }
 
 /// Checks a device against a pack.
@@ -73,45 +72,42 @@ pub(super) fn check(arguments: &CheckArguments, output: &mut Output) -> Outcome 
     let checked = check_pack(&pack, model.graph(), session, &progress);
     bar.finish_and_clear();
     let checked = checked?;
+    let reference = backends::open("reference", None)?;
+    let devices = [reference.info(), device.info()];
+    let model = folder.display().to_string();
+    let report = GoldenReport::new(manifest, model, devices, command_line(), checked);
+    arguments.reports.write(&report, || vec![report.suite()])?;
     if output.is_json() {
-        output.json_line(&json!({
-            "schema": SCHEMA, "version": env!("CARGO_PKG_VERSION"), "pack": manifest.manifest_sha256,
-            "model": folder.display().to_string(), "recorded": manifest.device, "device": device.info(),
-            "values": checked.values, "steps": checked.replayed.steps, "outputs": checked.replayed.outputs,
-            "holds": checked.holds(),
-        }))?;
+        output.json_line(&report)?;
     } else {
-        print(manifest, &device.info().id, &checked, output)?;
+        print(&report, output)?;
     }
     output.flush()?;
-    if checked.holds() { Ok(()) } else { Err(Failure::Reported) }
+    if report.checked.holds() { Ok(()) } else { Err(Failure::Reported) }
 }
 
-fn print(manifest: &Manifest, device: &str, checked: &Checked, output: &mut Output) -> Outcome {
-    let recorded = &manifest.device;
+fn print(report: &GoldenReport, output: &mut Output) -> Outcome {
+    let recorded = &report.recorded;
     let simulated = if recorded.simulated { " (simulated)" } else { "" };
     output.line(format_args!(
-        "{device} in {} against {}{simulated}, recorded by Lockstep {}: {}\n{}\n",
-        manifest.dtype, recorded.id, manifest.lockstep, recorded.name, manifest.inputs_described
+        "{} in {} against {}{simulated}, recorded by Lockstep {}: {}\n{}\n",
+        shown(&report.tested),
+        report.dtype,
+        recorded.id,
+        report.recorded_by,
+        recorded.name,
+        report.inputs
     ))?;
     let mut rows =
         table(&["value", ">max difference", ">similarity", ">recorded error", ">error", ">ratio", "verdict"]);
-    for value in &checked.values {
+    for value in &report.checked.values {
         rows.add_row(row(value));
     }
     output.line(format_args!("{rows}\n"))?;
-    for step in checked.replayed.guilty() {
-        output.line(format_args!("{}", guilty(step)))?;
+    for line in &report.headline {
+        output.line(format_args!("{line}"))?;
     }
-    let worst = checked.values.iter().filter_map(|value| value.ratio).fold(0.0, f64::max);
-    let verdict = if checked.holds() { "PASS" } else { "FAIL" };
-    output.line(format_args!(
-        "{verdict} {device} against {}: {} ops held to their bounds, {} values, the farthest {worst:.2} times as far from \
-         the truth as the recorded",
-        recorded.id,
-        checked.replayed.steps.iter().filter(|step| step.verdict.holds()).count(),
-        checked.values.len()
-    ))
+    Ok(())
 }
 
 fn row(value: &ValueReport) -> Vec<String> {
