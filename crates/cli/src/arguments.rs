@@ -27,8 +27,8 @@ Example:
   lockstep run models/bert-small/document-classifier --text \"兹证明王伟系我单位员工，月均收入12,000.00元\"
 
 Exit codes: 0 done; 1 something failed (a model, a file, a text), or numbers do not hold; 2 the command line asks for \
-what there is not. Where devices are compared or tested also: 3 a device failed or is not there; 4 a device refuses ops; 5 a golden pack does \
-not fit."
+what there is not. Where devices are judged, 1 is for numbers alone; 3 a device, a model or a file failed or is not there; \
+4 a device refuses ops; 5 a golden pack does not fit."
 )]
 pub(crate) struct Arguments {
     /// Print JSON instead of text; one object per line where there are several

@@ -15,8 +15,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// Something failed: exit code 1.
     Failed(String),
-    /// A device that is compared failed or is not there: exit code 3.
-    Device(String),
+    /// What is judged could not be measured, since a device, a model or a file failed or is not there: exit code 3.
+    NotMeasured(String),
     /// A device that is compared refuses ops: exit code 4.
     Unsupported(String),
     /// A golden pack that is damaged or of another model: exit code 5.
@@ -37,7 +37,7 @@ impl Failure {
             | Error::Plan(plan::Error::Device(hal::Error::Unsupported { .. })) => Failure::Unsupported(text),
             Error::Device(
                 hal::Error::Unavailable { .. } | hal::Error::Device { .. } | hal::Error::OutOfMemory { .. },
-            ) => Failure::Device(text),
+            ) => Failure::NotMeasured(text),
             other => other.into(),
         }
     }
@@ -116,7 +116,7 @@ pub(crate) fn exit_code(outcome: Outcome) -> ExitCode {
             say("error", text);
             ExitCode::FAILURE
         }
-        Err(Failure::Device(text)) => {
+        Err(Failure::NotMeasured(text)) => {
             say("error", text);
             ExitCode::from(3)
         }

@@ -2,8 +2,8 @@
 //!
 //! One module per command, named as the command. Results go to standard output and all else to standard error, so that
 //! what is piped on is only ever results. A run ends with 0; with 1 for a failure (a model, a file, a text, numbers that do
-//! not hold); with 2 for a command line that asks for what there is not; where devices are compared also with 3 for a device
-//! that fails, 4 for ops that one refuses and 5 for a golden pack that does not fit.
+//! not hold); with 2 for a command line that asks for what there is not. Where devices are judged, 1 is for numbers alone, 3
+//! for whatever kept them from being measured, 4 for ops that a device refuses and 5 for a golden pack that does not fit.
 
 mod arguments;
 mod backends;
@@ -25,6 +25,7 @@ mod tokens;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
+use failure::{Failure, Outcome};
 use output::Output;
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -46,10 +47,19 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Run(run) => run::run(run, &mut output),
         Command::Inspect(inspect) => inspect::inspect(inspect, &mut output),
         Command::Bench(bench) => bench::bench(bench, &mut output),
-        Command::Compare(compare) => compare::compare(compare, &mut output),
-        Command::Conform(conform) => conform::conform(conform, &mut output),
-        Command::Golden(golden) => golden::golden(golden, &mut output),
+        Command::Compare(compare) => measured(compare::compare(compare, &mut output)),
+        Command::Conform(conform) => measured(conform::conform(conform, &mut output)),
+        Command::Golden(golden) => measured(golden::golden(golden, &mut output)),
         Command::Completions(completions) => completions::completions(completions, &mut output),
     };
     failure::exit_code(outcome.and_then(|()| output.flush()))
+}
+
+/// Where devices are judged, code 1 says that numbers do not hold and nothing else: what kept them from being measured has
+/// another.
+fn measured(outcome: Outcome) -> Outcome {
+    outcome.map_err(|failure| match failure {
+        Failure::Failed(text) => Failure::NotMeasured(text),
+        other => other,
+    })
 }

@@ -271,7 +271,7 @@ fn two_devices_are_compared_op_by_op() {
     let text = "兹证明王伟系我单位员工，月均收入12,000.00元";
     let compared = run(&["compare", &model, "--devices", "reference,cpu", "--text", text, "--json"]).json();
     let report = &compared[0];
-    assert_eq!(report["schema"], "lockstep-compare/1");
+    assert_eq!(report["schema"], "lockstep-compare/2");
     let steps = report["steps"].as_array().unwrap();
     assert!(
         steps.len() > 30
@@ -282,6 +282,45 @@ fn two_devices_are_compared_op_by_op() {
     let table = run(&["compare", &model, "--devices", "candle,cpu", "--checkpoints"]);
     assert!(table.stdout.contains("PASS cpu:0 computes what candle:0 does"), "{table:?}");
     assert!(table.stdout.contains("encoder.3.output") && !table.stdout.contains("embeddings.add_position"));
+}
+
+#[test]
+fn a_comparison_leaves_a_page_and_a_junit_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| path_text(&folder.path().join(name));
+    let (page, junit) = (file("page.html"), file("junit.xml"));
+    let model = trained("document-classifier");
+    let devices = ["compare", &model, "--devices", "reference,cpu"];
+    let ran = run(&[&devices[..], &["--html", &page, "--junit", &junit]].concat());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("PASS cpu:0 computes") && page.contains("compare ") && page.contains("--junit"));
+    let junit = std::fs::read_to_string(junit).unwrap();
+    assert!(junit.contains("classname=\"Attention.f32\"") && junit.contains("failures=\"0\""), "{junit}");
+    let nowhere = file("no/such/folder.html");
+    run(&[&devices[..], &["--html", &nowhere]].concat()).fails_with(3, &["folder.html"]);
+}
+
+#[test]
+fn a_pack_recorded_on_one_device_is_checked_on_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let pack = path_text(&folder.path().join("pack"));
+    let model = trained("document-classifier");
+    let recorded =
+        run(&["golden", "record", &model, "--device", "cpu", "--text", "营业执照", "-o", &pack, "--json"]);
+    assert_eq!(recorded.json()[0]["schema"], "lockstep-golden/1");
+    let again = run(&["golden", "check", &pack, "--device", "cpu", "--json"]).json();
+    let values = again[0]["values"].as_array().unwrap();
+    assert!(values.len() > 15 && values.iter().all(|value| value["verdict"] == "EXACT"), "{values:?}");
+    let page = path_text(&folder.path().join("page.html"));
+    let other = run(&["golden", "check", &pack, "--device", "candle", "--html", &page]);
+    assert!(other.stdout.contains("PASS candle:0 against cpu:0"), "{other:?}");
+    assert!(std::fs::read_to_string(page).unwrap().contains("against what cpu:0"));
+    let wrong = ["golden", "check", &pack, "--device", "cpu", "--model", &trained("field-extractor")];
+    run(&wrong).fails_with(5, &["graph.json", "recorded of another graph"]);
+    run(&["golden", "record", &model, "-o", &pack]).fails_with(3, &["exists already"]);
+    run(&["golden", "check", &pack, "--dtype", "bf16"]).fails_with(2, &["recorded in f32"]);
+    run(&["golden", "check", &path_text(folder.path())]).fails_with(3, &["pack.json"]);
 }
 
 #[test]

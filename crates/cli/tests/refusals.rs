@@ -281,9 +281,9 @@ fn a_comparison_that_cannot_be_made_says_why() {
     let files = tempfile::tempdir().unwrap();
     let given = |name: &str, text: &str| file(files.path(), name, text);
     let on = |path: &str| compare(&["--devices", "reference,cpu", "--file", path]);
-    on(&given("empty.txt", "\n \n")).fails_with(1, &["empty.txt", "no text"]);
-    on(&given("bad.jsonl", "{\"text\": \"a\"}\n{\"txt\": 1}\n")).fails_with(1, &["bad.jsonl", "line 2"]);
-    on("nowhere.txt").fails_with(1, &["nowhere.txt"]);
+    on(&given("empty.txt", "\n \n")).fails_with(3, &["empty.txt", "no text"]);
+    on(&given("bad.jsonl", "{\"text\": \"a\"}\n{\"txt\": 1}\n")).fails_with(3, &["bad.jsonl", "line 2"]);
+    on("nowhere.txt").fails_with(3, &["nowhere.txt"]);
 }
 
 #[test]
@@ -298,7 +298,7 @@ fn a_test_that_cannot_be_made_says_why() {
     );
     let files = tempfile::tempdir().unwrap();
     let bad = file(files.path(), "known.toml", "[[unsupported]]\ndevice = \"cpu\"\n");
-    run(&["conform", "--expectations", &bad]).fails_with(1, &["known.toml", "line 1"]);
+    run(&["conform", "--expectations", &bad]).fails_with(3, &["known.toml", "line 1"]);
     // Nothing is explained by an empty file: what the processor refuses is then a failure of its own kind.
     let empty = file(files.path(), "empty.toml", "");
     let bare = run(&["conform", "--device", "cpu", "--op", "IndexAdd", "--expectations", &empty]);

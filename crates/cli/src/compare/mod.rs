@@ -31,8 +31,9 @@ Of two devices the first is trusted. Each op of the second one's plan runs on it
 its result is held to a bound computed from float64 and from the numerics that the device declares; there is no tolerance \
 to choose. EXACT is the truth rounded once; WITHIN, what independent roundings give; SUSPECT, beyond that but within the \
 worst case; WRONG, beyond the worst case. `error/bound` is the largest error over its worst-case bound. `drift` is how far \
-the two devices have come apart by then, `amplified` by how much an op enlarged what came before, which is no guilt.
-Exit codes: 0 all hold; 1 an op is WRONG or crashed; 2 usage; 3 a device failed; 4 a device refuses ops.")]
+the two devices have come apart by then (the root of NMSE), `amplified` by how much an op enlarged what came before, which is no guilt.
+Exit codes: 0 all hold; 1 an op is WRONG or crashed; 2 usage; 3 a device, the model or a file failed; 4 a device \
+refuses ops.")]
 pub(crate) struct CompareArguments {
     /// A Hugging Face or sentence-transformers folder
     #[arg(value_name = "MODEL")]
@@ -85,10 +86,7 @@ pub(crate) fn compare(arguments: &CompareArguments, output: &mut Output) -> Outc
         );
         return Err(Failure::Usage(what));
     };
-    let open = |spec: &str| match backends::open(spec, arguments.threads) {
-        Err(Failure::Failed(text)) => Err(Failure::Device(text)),
-        other => other,
-    };
+    let open = |spec: &str| backends::open(spec, arguments.threads);
     let (trusted, tested) = (open(trusted)?, open(tested)?);
     #[cfg(feature = "mutants")]
     let tested = arguments.plant.planted(tested)?;

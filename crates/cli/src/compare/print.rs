@@ -25,6 +25,7 @@ pub(super) fn print(report: &Comparison, only_checkpoints: bool, output: &mut Ou
         ">ULP p50",
         ">p99",
         ">max",
+        ">NMSE",
         ">similarity",
         "how",
         "verdict",
@@ -64,10 +65,19 @@ fn row(step: &StepReport, only_checkpoints: bool) -> Vec<String> {
         ulp(&|ulp| ulp.p50),
         ulp(&|ulp| ulp.p99),
         ulp(&|ulp| ulp.max),
+        number(drift.map(|drift| drift.difference.nmse)),
         drift.map_or_else(|| "-".to_owned(), |drift| format!("{:.6} %", 100.0 * drift.difference.cosine)),
         step.provenance.clone(),
-        step.verdict.to_string(),
+        verdict(step),
     ]
+}
+
+/// The verdict, and whether NaN or infinities are out of place.
+fn verdict(step: &StepReport) -> String {
+    match step.isolated.as_ref().map_or(0, |judgement| judgement.class_mismatches) {
+        0 => step.verdict.to_string(),
+        count => format!("{}, {count} NaN or infinities out of place", step.verdict),
+    }
 }
 
 /// A distance in units; beyond a million the exact number says no more.

@@ -145,7 +145,7 @@ fn outcome(
         return Err(Failure::Reported);
     }
     if let Some((name, reason)) = absent.iter().find(|(name, _)| arguments.require.contains(name)) {
-        return Err(Failure::Device(format!("{name} is required and not there: {reason}")));
+        return Err(Failure::NotMeasured(format!("{name} is required and not there: {reason}")));
     }
     let refused = |tested: &&Conformance| tested.cases.iter().any(|case| case.is_unexplained_refusal());
     match found.iter().find(refused) {
