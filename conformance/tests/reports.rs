@@ -2,10 +2,11 @@
 
 mod models;
 
+use lockstep_conformance::conform::{Expectations, Selection, conform};
 use lockstep_conformance::mutant::Mutant;
 use lockstep_conformance::recipes::{Fault, Recipe};
 use lockstep_conformance::replay::{Modes, Replay};
-use lockstep_conformance::report::{Comparison, Page, Setting};
+use lockstep_conformance::report::{Comparison, Page, Setting, SuiteReport};
 use lockstep_runtime::graph::DType;
 use lockstep_runtime::tensor::HostTensor;
 use lockstep_runtime::{Device, Packing};
@@ -76,6 +77,21 @@ fn a_page_names_the_guilty_with_its_worst_elements_and_what_fits() {
         let multiple = |at: usize| (pair[at].found - pair[at].truth).abs() / pair[at].bound;
         multiple(0) >= multiple(1)
     }));
+}
+
+#[test]
+fn a_suite_page_shows_failures_and_what_was_not_run() {
+    let mutant = Mutant::device(cpu(), Recipe::faulty(Fault::BetaForgotten), None);
+    let selection = Selection { op: Some("LayerNorm".to_owned()), dtype: Some(DType::F32) };
+    let found = conform(&mutant, &selection, &Expectations::default(), &|_, _| {}).expect("the suite runs");
+    let absent = vec![("cuda".to_owned(), HOSTILE.to_owned())];
+    let report = SuiteReport::new(vec![found], absent, Vec::new(), "lockstep conform".to_owned());
+    let page = report.html().expect("a page");
+    assert!(page.contains("FAILS mutant:0 (simulated)") && page.contains("x bound at"));
+    assert!(page.contains("NOT-RUN cuda") && !page.contains("<script"));
+    assert!(page.contains("numerics profile"));
+    let suites = report.suites();
+    assert!(suites[0].cases.iter().any(|case| case.fails) && suites[1].cases.iter().all(|case| !case.fails));
 }
 
 #[test]

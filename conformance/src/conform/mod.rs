@@ -5,9 +5,11 @@
 mod expectations;
 mod guarded;
 mod properties;
+mod summary;
 
 pub use expectations::{Expectations, Explained};
 pub use properties::{Property, PropertyReport};
+pub use summary::OpSummary;
 
 use crate::cases::{self, Case, kind};
 use crate::judgement::Judgement;
@@ -17,7 +19,7 @@ use crate::report::junit::{Suite, TestCase};
 use crate::verdict::Verdict;
 use guarded::{Guarded, poisoned};
 use lockstep_runtime::graph::{TensorType, infer};
-use lockstep_runtime::hal::{DeviceInfo, Error as DeviceError, OpQuery, Support};
+use lockstep_runtime::hal::{DeviceInfo, Error as DeviceError, NumericsProfile, OpQuery, Support};
 use lockstep_runtime::plan;
 use lockstep_runtime::tensor::{DType, HostTensor};
 use lockstep_runtime::{Device, Error, Result};
@@ -60,6 +62,8 @@ pub struct Conformance {
     pub name: String,
     /// Whether it is a simulator.
     pub simulated: bool,
+    /// How it computes; every bound follows from it.
+    pub numerics: NumericsProfile,
     /// The cases, by dtype.
     pub cases: Vec<CaseReport>,
     /// The properties.
@@ -177,6 +181,7 @@ pub fn conform(
         device: info.id.clone(),
         name: info.name.clone(),
         simulated: info.simulated,
+        numerics: info.numerics.clone(),
         cases: reports,
         properties,
     })

@@ -20,12 +20,13 @@ pub trait Page {
     fn html(&self) -> Result<String, Error>;
 }
 
-const TEMPLATES: [(&str, &str); 6] = [
+const TEMPLATES: [(&str, &str); 7] = [
     ("base.html", include_str!("templates/base.html")),
     ("device.html", include_str!("templates/device.html")),
     ("style.css", include_str!("templates/style.css")),
     ("steps.html", include_str!("templates/steps.html")),
     ("golden.html", include_str!("templates/golden.html")),
+    ("conform.html", include_str!("templates/conform.html")),
     ("compare.html", include_str!("templates/compare.html")),
 ];
 

@@ -9,10 +9,12 @@ mod comparison;
 mod golden;
 mod html;
 pub mod junit;
+mod suite;
 
 pub use comparison::{Comparison, Setting, guilty, shown};
 pub use golden::GoldenReport;
 pub use html::{Error, Page};
+pub use suite::{Absent, SuiteReport};
 
 /// Text as an attribute or an element of HTML and XML may hold it; what XML cannot hold at all becomes a replacement
 /// character.

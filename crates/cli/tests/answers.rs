@@ -334,7 +334,7 @@ fn a_device_is_tested_op_by_op() {
     let junit = std::fs::read_to_string(&path).unwrap();
     assert!(junit.contains("<testsuite name=\"cpu:0\"") && junit.contains("failures=\"0\""), "{junit}");
     let found = run(&[&only[..5], &["--json"]].concat()).json();
-    assert_eq!(found[0]["schema"], "lockstep-conform/1");
+    assert_eq!(found[0]["schema"], "lockstep-conform/2");
     let cases = found[0]["devices"][0]["cases"].as_array().unwrap();
     assert!(cases.iter().all(|case| case["op"] == "Softmax"));
 }

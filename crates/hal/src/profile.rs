@@ -2,6 +2,7 @@
 
 use lockstep_graph::DType;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// What arithmetic does beyond the largest finite value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +45,31 @@ impl NumericsProfile {
     /// The dtype that sums of `storage` are carried in, if the device computes on it.
     pub fn accumulate_of(&self, storage: DType) -> Option<DType> {
         self.accumulate.iter().find(|(dtype, _)| *dtype == storage).map(|(_, accumulate)| *accumulate)
+    }
+}
+
+/// In one line, as reports say it.
+impl fmt::Display for NumericsProfile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sums: Vec<String> =
+            self.accumulate.iter().map(|(storage, sum)| format!("{storage} in {sum}")).collect();
+        write!(
+            f,
+            "numerics version {}: sums of {}; exp {}, erf {}, tanh {} ULP; f32 products {}; subnormals {}; overflow {}; {}; {}",
+            self.version,
+            sums.join(", "),
+            self.exp_ulp,
+            self.erf_ulp,
+            self.tanh_ulp,
+            if self.reduced_f32_products { "may be rounded" } else { "full" },
+            if self.flushes_subnormals { "may be flushed" } else { "kept" },
+            match self.overflow {
+                Overflow::Infinity => "infinity",
+                Overflow::Saturate => "saturates",
+            },
+            if self.deterministic { "deterministic" } else { "not deterministic" },
+            if self.batch_invariant { "batch invariant" } else { "not batch invariant" },
+        )
     }
 }
 

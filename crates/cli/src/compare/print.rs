@@ -14,7 +14,11 @@ pub(super) fn print(report: &Comparison, only_checkpoints: bool, output: &mut Ou
         shown(tested),
         shown(trusted)
     ))?;
-    output.line(format_args!("{inputs}\n"))?;
+    output.line(format_args!("{inputs}"))?;
+    for device in [trusted, tested] {
+        output.line(format_args!("{}: {}", device.id, device.numerics))?;
+    }
+    output.line(format_args!(""))?;
     let mut rows = table(&[
         "node",
         "op",

@@ -9,19 +9,15 @@ use crate::backends;
 use crate::failure::{Failure, Outcome, say, with_causes};
 use crate::output::Output;
 use crate::progress::progress_bar;
-use crate::reports::write_file;
+use crate::reports::{ReportArguments, command_line};
 use clap::Args;
 use lockstep_conformance::cases::{self, kind};
 use lockstep_conformance::conform::{Conformance, Expectations, Selection, conform as run_suite};
-use lockstep_conformance::report::junit::{self, Suite};
+use lockstep_conformance::report::SuiteReport;
 use lockstep_runtime::tensor::DType;
 use lockstep_runtime::{Device, Registry};
-use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// Counts changes of the JSON that break its readers.
-const SCHEMA: &str = "lockstep-conform/1";
 
 /// Devices, and what to test on them.
 #[derive(Debug, Args)]
@@ -53,14 +49,13 @@ pub(crate) struct ConformArguments {
     #[arg(long, value_name = "FILE")]
     expectations: Option<PathBuf>,
     /// Measure the suite itself: how many of its known faults it catches, and whether it accuses honest kernels
-    #[arg(long, conflicts_with_all = ["device", "require", "expectations", "junit"])]
+    #[arg(long, conflicts_with_all = ["device", "require", "expectations", "html", "junit"])]
     mutants: bool,
     /// With --mutants: plant each fault at one node of this model, too, and see whether it is named there
     #[arg(long, value_name = "MODEL", requires = "mutants")]
     model: Option<PathBuf>,
-    /// Write a JUnit report, too
-    #[arg(long, value_name = "FILE")]
-    junit: Option<PathBuf>,
+    #[command(flatten)]
+    reports: ReportArguments,
     /// Threads of the cpu device [default: all]
     #[arg(long, value_name = "N", value_parser = arguments::threads)]
     threads: Option<usize>,
@@ -105,50 +100,37 @@ pub(crate) fn conform(arguments: &ConformArguments, output: &mut Output) -> Outc
         .filter(|_| whole_suite)
         .flat_map(|tested| expectations.stale(&tested.device, &tested.cases))
         .collect();
-    if let Some(path) = &arguments.junit {
-        let absent = absent.iter().map(|(name, reason)| Suite::absent(name, reason));
-        let suites: Vec<Suite> = found.iter().map(Conformance::suite).chain(absent).collect();
-        write_file(path, &junit::report(&suites))?;
-    }
+    let report = SuiteReport::new(found, absent, stale, command_line());
+    arguments.reports.write(&report, || report.suites())?;
     if output.is_json() {
-        let absent: Vec<_> = absent
-            .iter()
-            .map(|(name, reason)| json!({ "backend": name, "verdict": "NOT-RUN", "reason": reason }))
-            .collect();
-        let version = env!("CARGO_PKG_VERSION");
-        output.json_line(&json!({
-            "schema": SCHEMA, "version": version, "devices": found, "not_run": absent, "stale_expectations": stale,
-        }))?;
+        output.json_line(&report)?;
     } else {
-        for tested in &found {
+        for tested in &report.devices {
             print::print(tested, output)?;
         }
-        for (name, reason) in &absent {
-            output.line(format_args!("{name}: NOT-RUN ({reason})"))?;
+        for absent in &report.not_run {
+            output.line(format_args!("{}: NOT-RUN ({})", absent.backend, absent.reason))?;
         }
-        for entry in &stale {
+        for entry in &report.stale_expectations {
             output.line(format_args!("stale expectation: {entry}; take it out"))?;
         }
     }
     output.flush()?;
-    outcome(arguments, &found, &absent, &stale)
+    outcome(arguments, &report)
 }
 
 /// What the shell is told; numbers come first.
-fn outcome(
-    arguments: &ConformArguments,
-    found: &[Conformance],
-    absent: &[(String, String)],
-    stale: &[String],
-) -> Outcome {
-    if !stale.is_empty() || found.iter().any(|tested| !tested.failures().is_empty()) {
+fn outcome(arguments: &ConformArguments, report: &SuiteReport) -> Outcome {
+    let fails = |tested: &Conformance| !tested.failures().is_empty();
+    if !report.stale_expectations.is_empty() || report.devices.iter().any(fails) {
         return Err(Failure::Reported);
     }
-    if let Some((name, reason)) = absent.iter().find(|(name, _)| arguments.require.contains(name)) {
-        return Err(Failure::NotMeasured(format!("{name} is required and not there: {reason}")));
+    if let Some(absent) = report.not_run.iter().find(|absent| arguments.require.contains(&absent.backend)) {
+        let what = format!("{} is required and not there: {}", absent.backend, absent.reason);
+        return Err(Failure::NotMeasured(what));
     }
     let refused = |tested: &&Conformance| tested.cases.iter().any(|case| case.is_unexplained_refusal());
-    match found.iter().find(refused) {
+    match report.devices.iter().find(refused) {
         Some(tested) => {
             Err(Failure::Unsupported(format!("{} refuses ops and no expectation says why", tested.device)))
         }

@@ -3,20 +3,15 @@
 use crate::failure::Outcome;
 use crate::output::Output;
 use crate::table::table;
-use lockstep_conformance::conform::{CaseReport, Conformance};
+use lockstep_conformance::conform::{CaseReport, Conformance, OpSummary};
 use lockstep_conformance::verdict::Verdict;
-use std::collections::BTreeMap;
 
 /// Failures that are listed; JSON has all.
 const MOST_LISTED: usize = 40;
 
 pub(super) fn print(tested: &Conformance, output: &mut Output) -> Outcome {
     let simulated = if tested.simulated { " (simulated)" } else { "" };
-    output.line(format_args!("{}{simulated}: {}\n", tested.device, tested.name))?;
-    let mut groups: BTreeMap<(&str, String), Vec<&CaseReport>> = BTreeMap::new();
-    for case in &tested.cases {
-        groups.entry((&case.op, case.dtype.to_string())).or_default().push(case);
-    }
+    output.line(format_args!("{}{simulated}: {}\n{}\n", tested.device, tested.name, tested.numerics))?;
     let mut rows = table(&[
         "op",
         "dtype",
@@ -27,13 +22,13 @@ pub(super) fn print(tested: &Conformance, output: &mut Output) -> Outcome {
         ">wrong",
         ">crash",
         ">refused",
+        ">not run",
         ">error/bound",
     ]);
-    for ((op, dtype), cases) in &groups {
-        rows.add_row(row(op, dtype, cases));
+    for ((op, dtype), summary) in tested.by_op() {
+        rows.add_row(row(&op, &dtype.to_string(), &summary));
     }
-    let all: Vec<&CaseReport> = tested.cases.iter().collect();
-    rows.add_row(row("all", "", &all));
+    rows.add_row(row("all", "", &tested.overall()));
     output.line(format_args!("{rows}\n"))?;
     let mut properties = table(&["property", "op", "dtype", "verdict"]);
     for property in &tested.properties {
@@ -61,37 +56,22 @@ pub(super) fn print(tested: &Conformance, output: &mut Output) -> Outcome {
     for case in unexplained.iter().take(MOST_LISTED) {
         output.line(format_args!("REFUSED {} {}: {}", case.dtype, case.case, case.verdict))?;
     }
-    let refused = tested.cases.iter().filter(|case| matches!(case.verdict, Verdict::Unsupported(_))).count();
-    let verdict = match (failures.is_empty(), unexplained.is_empty()) {
-        (true, true) => "CONFORMS",
-        (true, false) => "INCOMPLETE",
-        (false, _) => "FAILS",
-    };
-    output.line(format_args!(
-        "{verdict} {}{simulated}: {} cases ran, {refused} refused ({} of them unexplained), {} properties, {} failures\n",
-        tested.device,
-        tested.cases.len() - refused,
-        unexplained.len(),
-        tested.properties.len(),
-        failures.len()
-    ))
+    output.line(format_args!("{}\n", tested.headline()))
 }
 
-fn row(op: &str, dtype: &str, cases: &[&CaseReport]) -> Vec<String> {
-    let count = |name: &str| cases.iter().filter(|case| case.verdict.name() == name).count().to_string();
-    let multiples =
-        cases.iter().filter_map(|case| case.judgement.as_ref()).map(|judgement| judgement.of_worst_case);
-    let largest = multiples.fold(0.0, f64::max);
-    vec![
-        op.to_owned(),
-        dtype.to_owned(),
-        cases.len().to_string(),
-        count("EXACT"),
-        count("WITHIN"),
-        count("SUSPECT"),
-        count("WRONG"),
-        count("CRASH"),
-        count("UNSUPPORTED"),
-        format!("{largest:.3}"),
-    ]
+fn row(op: &str, dtype: &str, summary: &OpSummary) -> Vec<String> {
+    let counts = [
+        summary.cases,
+        summary.exact,
+        summary.within,
+        summary.suspect,
+        summary.wrong,
+        summary.crash,
+        summary.refused,
+        summary.not_run,
+    ];
+    let mut row = vec![op.to_owned(), dtype.to_owned()];
+    row.extend(counts.map(|count| count.to_string()));
+    row.push(format!("{:.3}", summary.of_worst_case));
+    row
 }

@@ -90,13 +90,17 @@ fn print(report: &GoldenReport, output: &mut Output) -> Outcome {
     let recorded = &report.recorded;
     let simulated = if recorded.simulated { " (simulated)" } else { "" };
     output.line(format_args!(
-        "{} in {} against {}{simulated}, recorded by Lockstep {}: {}\n{}\n",
+        "{} in {} against {}{simulated}, recorded by Lockstep {}: {}\n{}\n{}: {}\n{}: {}\n",
         shown(&report.tested),
         report.dtype,
         recorded.id,
         report.recorded_by,
         recorded.name,
-        report.inputs
+        report.inputs,
+        recorded.id,
+        recorded.numerics,
+        report.tested.id,
+        report.tested.numerics
     ))?;
     let mut rows =
         table(&["value", ">max difference", ">similarity", ">recorded error", ">error", ">ratio", "verdict"]);
