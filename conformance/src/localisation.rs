@@ -33,7 +33,7 @@ pub struct Located {
     pub site: Option<String>,
     /// What became of it.
     pub outcome: Outcome,
-    /// The named node's error as a multiple of its bound.
+    /// The named node's error as a multiple of its bound; of the faulty node where none is named.
     pub of_worst_case: f64,
     /// The hypothesis that fits the named node best.
     pub fingerprint: Option<Fault>,
@@ -79,9 +79,13 @@ fn locate(
     located.site = Some(site.node.clone());
     located.outcome = Outcome::WithinBound;
     let mutant = Mutant::device(device.clone(), Recipe::faulty(fault), Some(&site.node));
+    let mut of_site = 0.0;
     for trial in trials {
         let found = trial.run(&mutant)?;
         let judgement = trial.judge(&found)?;
+        if trial.node == site.node {
+            of_site = judgement.of_worst_case;
+        }
         if judgement.verdict == Verdict::Wrong && judgement.of_worst_case > located.of_worst_case {
             located.of_worst_case = judgement.of_worst_case;
             located.fingerprint = trial.fingerprints(&judgement, &found).first().map(|best| best.fault);
@@ -90,6 +94,9 @@ fn locate(
                 false => Outcome::Misnamed(trial.node.clone()),
             };
         }
+    }
+    if located.outcome == Outcome::WithinBound {
+        located.of_worst_case = of_site;
     }
     Ok(located)
 }

@@ -57,7 +57,7 @@ pub(super) fn localise(
                         Fate::WithinBound => "within its bound here".to_owned(),
                         Fate::NoSite => "changes nothing here".to_owned(),
                     },
-                    format!("{:.1}", one.of_worst_case),
+                    format!("{:.2}", one.of_worst_case),
                     one.fingerprint.map(Fault::describe).unwrap_or_default().to_owned(),
                 ]);
             }
