@@ -46,6 +46,7 @@ fn info() -> DeviceInfo {
     DeviceInfo {
         id: DEVICE.to_owned(),
         name: "candle-core on the host's processor".to_owned(),
+        driver: None,
         memory_bytes: None,
         dtypes: vec![DType::F32, DType::F64],
         default_dtype: DType::F32,

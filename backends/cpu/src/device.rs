@@ -87,6 +87,7 @@ impl CpuBackend {
         DeviceInfo {
             id: "cpu:0".to_owned(),
             name: format!("{} ({}, {threads} threads)", processor_name(), self.isa().name()),
+            driver: None,
             memory_bytes: memory_bytes(),
             dtypes: vec![DType::F32, DType::F16, DType::Bf16],
             default_dtype: DType::F32,

@@ -45,6 +45,7 @@ fn info() -> DeviceInfo {
     DeviceInfo {
         id: DEVICE.to_owned(),
         name: "f64 oracle on the host, one element at a time".to_owned(),
+        driver: None,
         memory_bytes: None,
         dtypes: vec![DType::F64],
         default_dtype: DType::F64,

@@ -52,6 +52,7 @@ fn info() -> DeviceInfo {
     DeviceInfo {
         id: DEVICE.to_owned(),
         name: "a backend without kernels, to be cloned".to_owned(),
+        driver: None,
         memory_bytes: None,
         dtypes: vec![DType::F32],
         default_dtype: DType::F32,

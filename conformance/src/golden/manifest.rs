@@ -49,6 +49,8 @@ pub struct RecordedDevice {
     pub id: String,
     /// What it calls itself.
     pub name: String,
+    /// The software that drives it, as far as there is one.
+    pub driver: Option<String>,
     /// Whether it is a simulator.
     pub simulated: bool,
     /// How it computes.
@@ -60,6 +62,7 @@ impl RecordedDevice {
         Self {
             id: info.id.clone(),
             name: info.name.clone(),
+            driver: info.driver.clone(),
             simulated: info.simulated,
             numerics: info.numerics.clone(),
         }

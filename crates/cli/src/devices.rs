@@ -28,12 +28,13 @@ pub(crate) fn devices(_: &DevicesArguments, output: &mut Output) -> Outcome {
         return output.json_line(&probes.iter().map(as_json).collect::<Vec<_>>());
     }
     let found: Vec<&DeviceInfo> = probes.iter().flat_map(|probe| probe.devices.iter().flatten()).collect();
-    let mut list = table(&["device", "name", ">memory", "dtypes", "packs sequences"]);
+    let mut list = table(&["device", "name", "driver", ">memory", "dtypes", "packs sequences"]);
     for info in &found {
         let memory = info.memory_bytes.map_or_else(|| "unknown".to_owned(), gibibytes);
         let name = if info.simulated { format!("{} (simulated)", info.name) } else { info.name.clone() };
         let packs = if info.prefers_packing { "by default" } else { "if asked" };
-        list.add_row([info.id.clone(), name, memory, dtypes(info), packs.to_owned()]);
+        let driver = info.driver.clone().unwrap_or_else(|| "-".to_owned());
+        list.add_row([info.id.clone(), name, driver, memory, dtypes(info), packs.to_owned()]);
     }
     output.line(format_args!("{}", list.trim_fmt()))?;
     let mut numerics = table(&[

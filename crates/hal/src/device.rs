@@ -67,6 +67,8 @@ pub struct DeviceInfo {
     pub id: String,
     /// What it calls itself, such as the processor's name.
     pub name: String,
+    /// The software that drives it and its version, such as a driver's and a toolkit's; `None` where there is none.
+    pub driver: Option<String>,
     /// Its memory in bytes, where known.
     pub memory_bytes: Option<u64>,
     /// The float dtypes it computes on.
