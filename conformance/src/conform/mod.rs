@@ -15,7 +15,7 @@ use crate::cases::{self, Case, kind};
 use crate::judgement::Judgement;
 use crate::one_op::Argument;
 use crate::oracle::{Oracle, Terms};
-use crate::report::junit::{Suite, TestCase};
+use crate::report::junit::{Ending, Suite, TestCase};
 use crate::verdict::Verdict;
 use guarded::{Guarded, poisoned};
 use lockstep_runtime::graph::{TensorType, infer};
@@ -135,8 +135,7 @@ impl Conformance {
                 class: format!("{op}.{dtype}"),
                 // Cases of one shape differ in their values alone; the number tells them apart.
                 name: format!("{number} {name}"),
-                verdict: verdict.clone(),
-                fails,
+                ending: Ending::of(verdict, fails),
             });
         Suite { name: self.device.clone(), cases: numbered.collect() }
     }

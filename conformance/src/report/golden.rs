@@ -2,7 +2,7 @@
 
 use super::comparison::{guilty, shown};
 use super::html::{self, Error, Page};
-use super::junit::{Suite, TestCase};
+use super::junit::{Ending, Suite, TestCase};
 use crate::golden::{Checked, Manifest, RecordedDevice};
 use lockstep_runtime::DeviceInfo;
 use lockstep_runtime::tensor::DType;
@@ -78,8 +78,7 @@ impl GoldenReport {
         let case = |(class, name, verdict): (&String, &String, &crate::verdict::Verdict)| TestCase {
             class: format!("{class}.{}", self.dtype),
             name: name.clone(),
-            verdict: verdict.clone(),
-            fails: verdict.is_guilty(),
+            ending: Ending::of(verdict, verdict.is_guilty()),
         };
         Suite { name: self.tested.id.clone(), cases: steps.chain(values).map(case).collect() }
     }

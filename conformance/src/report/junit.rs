@@ -1,4 +1,4 @@
-//! JUnit: a suite per device, a test case per op and case. Numbers that do not hold are failures, crashes are errors, and
+//! JUnit: a suite per device, a test case per op, case or goal. Numbers that do not hold are failures, crashes are errors, and
 //! what was refused or not run is skipped, never passed.
 
 use super::escaped;
@@ -21,10 +21,34 @@ pub struct TestCase {
     pub class: String,
     /// What tells it from the others of its group.
     pub name: String,
-    /// What was said of it.
-    pub verdict: Verdict,
-    /// Whether that is a failure; a verdict that was expected is none.
-    pub fails: bool,
+    /// How it ended.
+    pub ending: Ending,
+}
+
+/// How a case ended; with words, but for a pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It ran, and it holds.
+    Passed,
+    /// It ran, and does not hold.
+    Failed(String),
+    /// It could not be run to its end.
+    Crashed(String),
+    /// It was refused or not run.
+    Skipped(String),
+}
+
+impl Ending {
+    /// The ending that a verdict is. It fails only where `fails` says so: a verdict that was expected does not, and what is
+    /// then neither a pass nor a refusal, such as an expected WRONG, is skipped.
+    pub fn of(verdict: &Verdict, fails: bool) -> Self {
+        match verdict {
+            Verdict::Crash(_) if fails => Ending::Crashed(verdict.to_string()),
+            _ if fails => Ending::Failed(verdict.to_string()),
+            verdict if verdict.holds() => Ending::Passed,
+            _ => Ending::Skipped(verdict.to_string()),
+        }
+    }
 }
 
 impl Suite {
@@ -33,8 +57,7 @@ impl Suite {
         let case = TestCase {
             class: device.to_owned(),
             name: "device".to_owned(),
-            verdict: Verdict::NotRun(reason.to_owned()),
-            fails: false,
+            ending: Ending::of(&Verdict::NotRun(reason.to_owned()), false),
         };
         Self { name: device.to_owned(), cases: vec![case] }
     }
@@ -46,21 +69,20 @@ pub fn report(suites: &[Suite]) -> String {
     for suite in suites {
         let (mut body, mut errors, mut failures, mut skipped) = (String::new(), 0, 0, 0);
         for case in &suite.cases {
-            let text = escaped(&case.verdict.to_string());
-            let inner = match &case.verdict {
-                Verdict::Crash(_) if case.fails => {
-                    errors += 1;
-                    format!("<error message=\"{text}\"/>")
-                }
-                _ if case.fails => {
+            let inner = match &case.ending {
+                Ending::Passed => String::new(),
+                Ending::Failed(text) => {
                     failures += 1;
-                    format!("<failure message=\"{text}\"/>")
+                    format!("<failure message=\"{}\"/>", escaped(text))
                 }
-                verdict if !verdict.holds() => {
+                Ending::Crashed(text) => {
+                    errors += 1;
+                    format!("<error message=\"{}\"/>", escaped(text))
+                }
+                Ending::Skipped(text) => {
                     skipped += 1;
-                    format!("<skipped message=\"{text}\"/>")
+                    format!("<skipped message=\"{}\"/>", escaped(text))
                 }
-                _ => String::new(),
             };
             let (class, name) = (escaped(&case.class), escaped(&case.name));
             // Writing to a string cannot fail.
@@ -95,8 +117,7 @@ mod tests {
         let case = |verdict: Verdict, fails| TestCase {
             class: "Add.f32".to_owned(),
             name: "case".to_owned(),
-            verdict,
-            fails,
+            ending: Ending::of(&verdict, fails),
         };
         let cases = vec![
             case(Verdict::Exact, false),

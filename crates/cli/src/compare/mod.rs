@@ -13,7 +13,7 @@ use crate::progress::progress_bar;
 use crate::reports::{ReportArguments, command_line};
 use clap::{Args, ValueEnum};
 use lockstep_conformance::replay::{Modes, Replay, StepReport};
-use lockstep_conformance::report::junit::{Suite, TestCase};
+use lockstep_conformance::report::junit::{Ending, Suite, TestCase};
 use lockstep_conformance::report::{Comparison, Setting};
 use lockstep_runtime::tensor::DType;
 use lockstep_runtime::{Packing, Session};
@@ -135,8 +135,7 @@ fn suite(report: &Comparison) -> Suite {
     let case = |step: &StepReport| TestCase {
         class: format!("{}.{}", step.op, report.setting.dtype),
         name: step.node.clone(),
-        verdict: step.verdict.clone(),
-        fails: step.verdict.is_guilty(),
+        ending: Ending::of(&step.verdict, step.verdict.is_guilty()),
     };
     Suite { name: report.setting.tested.id.clone(), cases: report.replayed.steps.iter().map(case).collect() }
 }
