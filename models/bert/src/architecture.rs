@@ -40,6 +40,15 @@ const CLASSES: &str = "BertForSequenceClassification, BertForTokenClassification
                        and sentence-transformers folders of a Transformer, a Pooling and at most one Normalize";
 
 impl Head {
+    /// The graph's one output that the answer is read from.
+    pub fn output(&self) -> &'static str {
+        match self {
+            Self::SequenceClassification { .. } | Self::TokenClassification => "logits",
+            Self::Encoder => "last_hidden_state",
+            Self::Embedding(_) => "embedding",
+        }
+    }
+
     /// Reads what follows the encoder from `modules.json` if there is one, else from `architectures` in `config.json`.
     /// A config that names no architecture is a bare encoder, as transformers' `AutoModel` has it.
     ///

@@ -171,7 +171,7 @@ impl TextModel {
         }
         let encodings: Vec<&Encoding> = texts.iter().map(|text| &text.encoding).collect();
         let batch = PaddedBatch::new(&encodings, self.padding_id())?;
-        let output = output_of(self.model.head());
+        let output = self.model.head().output();
         let result = self.session.run_with(&batch.inputs(), &RunOptions::new().outputs(&[output]))?;
         let rows = Rows::of(result.output(output)?, texts.len())?;
         (texts.iter().enumerate())
@@ -201,14 +201,5 @@ impl TextModel {
         let config = self.model.config();
         let in_table = |id: &u32| usize::try_from(*id).is_ok_and(|id| id < config.vocab_size);
         config.pad_token_id.filter(in_table).unwrap_or(0)
-    }
-}
-
-/// The one output that the answer needs; others are not computed.
-fn output_of(head: &Head) -> &'static str {
-    match head {
-        Head::SequenceClassification { .. } | Head::TokenClassification => "logits",
-        Head::Encoder => "last_hidden_state",
-        Head::Embedding(_) => "embedding",
     }
 }
