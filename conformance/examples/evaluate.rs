@@ -10,22 +10,19 @@
 //! batches, and every document whose class or tags differ from PyTorch's is printed. Exit code 1: one differs, or
 //! something failed; 2: usage.
 //!
-//! * **Class accuracy**: documents with the right class.
-//! * **Tag accuracy**: tokens, without `[CLS]` and `[SEP]`, with the right tag. A token that starts inside a field has the
-//!   field's `I-` tag, or `B-` where the field starts with it; all others have `O`. That is how `train/train.py` tags.
-//! * **Field F1**: a field counts as found only with its exact type, first and last character. Predicted fields are those
-//!   that `lockstep run` prints: neighbouring tags of one type joined, unless the later is a `B-`.
+//! What counts as right is `lockstep_conformance::accept::Tally`'s: the tags are those that `train/train.py` makes, and the
+//! predicted fields those that `lockstep run` prints: neighbouring tags of one type joined, unless the later is a `B-`.
 #![allow(clippy::print_stdout)] // The figures are this program's output.
 
 use lockstep_bert::{
     Aggregation, BertModel, ClassScores, Encoding, EntityOptions, Head, LoadOptions, extract_entities,
 };
 use lockstep_candle::CandleBackend;
+use lockstep_conformance::accept::{Field, Tally, TestSet};
 use lockstep_cpu::CpuBackend;
 use lockstep_reference::ReferenceBackend;
 use lockstep_runtime::tensor::HostTensor;
 use lockstep_runtime::{Backend, Device, Registry, Session};
-use serde::Deserialize;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Lines};
 use std::path::{Path, PathBuf};
@@ -96,23 +93,6 @@ fn bert_small(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/bert-small").join(name)
 }
 
-/// A document of the generator.
-#[derive(Debug, Deserialize)]
-struct Document {
-    text: String,
-    label: String,
-    entities: Vec<Field>,
-}
-
-/// A field's type and its characters, the end exclusive.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-struct Field {
-    #[serde(rename = "type")]
-    kind: String,
-    start: usize,
-    end: usize,
-}
-
 /// A class, and a tag per token without the special ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Predicted {
@@ -130,30 +110,28 @@ fn evaluate(arguments: &Arguments) -> Result<usize, Failure> {
     let device = Registry::new(backends).open(&arguments.device)?;
     let classifier = Model::load("document-classifier", device.clone())?;
     let extractor = Model::load("field-extractor", device.clone())?;
-    let mut documents = lines_of(&arguments.test)?.zip(1..);
+    let set = TestSet::read(&arguments.test, None)?;
     let mut recorded = Recorded::open(&arguments.predictions)?;
 
-    let (mut tally, start) = (Tally::default(), Instant::now());
-    loop {
-        let mut batch = Vec::with_capacity(BATCH);
-        for (line, number) in documents.by_ref().take(BATCH) {
-            let document: Document = serde_json::from_str(&line?)
-                .map_err(|error| format!("{}, line {number}: {error}", arguments.test.display()))?;
-            batch.push((document, number));
-        }
-        if batch.is_empty() {
-            break;
-        }
-        let texts: Vec<&str> = batch.iter().map(|(document, _)| document.text.as_str()).collect();
+    let (mut tally, mut apart, start) = (Tally::default(), Apart::default(), Instant::now());
+    for batch in set.documents.chunks(BATCH) {
+        let texts: Vec<&str> = batch.iter().map(|document| document.text.as_str()).collect();
         let classes = classifier.classes(&texts)?;
         let tagged = extractor.fields(&texts)?;
-        for (((document, number), class), tagged) in batch.iter().zip(classes).zip(tagged) {
+        for ((document, class), tagged) in batch.iter().zip(classes).zip(tagged) {
+            let number = document.line;
             let pytorch = recorded.next()?.ok_or_else(|| {
                 format!("{} ends before document {number}", arguments.predictions.display())
             })?;
-            tally.add(document, &class, &tagged);
+            let (Some(label), Some(fields)) = (&document.label, &document.fields) else {
+                return Err(
+                    format!("{}, line {number}: has no label or no entities", set.path.display()).into()
+                );
+            };
+            tally.add_class(label, Some(&class));
+            tally.add_fields(fields, tagged.starts_and_tags(), &tagged.fields);
             let ours = Predicted { class, tags: tagged.tags };
-            tally.compare(*number, &ours, &pytorch);
+            apart.compare(number, &ours, &pytorch);
         }
     }
     if recorded.next()?.is_some() {
@@ -164,8 +142,8 @@ fn evaluate(arguments: &Arguments) -> Result<usize, Failure> {
         )
         .into());
     }
-    tally.print(device.as_ref(), start.elapsed().as_secs_f64());
-    Ok(tally.differing_documents)
+    print(&tally, &apart, device.as_ref(), start.elapsed().as_secs_f64());
+    Ok(apart.documents)
 }
 
 fn lines_of(path: &Path) -> Result<Lines<BufReader<File>>, Failure> {
@@ -216,6 +194,13 @@ struct Tagged {
     /// The first character of each of those tokens, and one past its last.
     offsets: Vec<(usize, usize)>,
     fields: Vec<Field>,
+}
+
+impl Tagged {
+    /// Each token's first character and its tag.
+    fn starts_and_tags(&self) -> impl Iterator<Item = (usize, Option<&str>)> {
+        self.tags.iter().zip(&self.offsets).map(|(tag, (start, _))| (*start, Some(tag.as_str())))
+    }
 }
 
 /// A model on a device.
@@ -292,101 +277,65 @@ fn largest(values: &[f64]) -> usize {
     (1..values.len()).fold(0, |best, at| if values[at] > values[best] { at } else { best })
 }
 
-/// The right tag of a token that covers `start..end`.
-fn right_tag(start: usize, fields: &[Field]) -> String {
-    match fields.iter().find(|field| (field.start..field.end).contains(&start)) {
-        Some(field) if field.start == start => format!("B-{}", field.kind),
-        Some(field) => format!("I-{}", field.kind),
-        None => "O".to_owned(),
-    }
-}
-
+/// Where answers differ from PyTorch's.
 #[derive(Debug, Default, PartialEq)]
-struct Tally {
+struct Apart {
     documents: usize,
-    right_classes: usize,
-    tokens: usize,
-    right_tags: usize,
-    fields: usize,
-    found_fields: usize,
-    right_fields: usize,
-    differing_documents: usize,
-    differing_classes: usize,
-    differing_tags: usize,
+    classes: usize,
+    tags: usize,
 }
 
-impl Tally {
-    /// Counts a document's answers against what the generator put into it.
-    fn add(&mut self, document: &Document, class: &str, tagged: &Tagged) {
-        self.documents += 1;
-        self.right_classes += usize::from(class == document.label);
-        self.tokens += tagged.tags.len();
-        let tokens = tagged.tags.iter().zip(&tagged.offsets);
-        self.right_tags +=
-            tokens.filter(|(tag, (start, _))| **tag == right_tag(*start, &document.entities)).count();
-        self.fields += document.entities.len();
-        self.found_fields += tagged.fields.len();
-        self.right_fields += tagged.fields.iter().filter(|field| document.entities.contains(field)).count();
-    }
-
+impl Apart {
     /// Counts and prints where a document's answers differ from PyTorch's.
     fn compare(&mut self, number: usize, ours: &Predicted, pytorch: &Predicted) {
         if ours == pytorch {
             return;
         }
-        self.differing_documents += 1;
+        self.documents += 1;
         if ours.class != pytorch.class {
-            self.differing_classes += 1;
+            self.classes += 1;
             println!("document {number}: class {}, PyTorch says {}", ours.class, pytorch.class);
         }
         let (found, expected) = (ours.tags.len(), pytorch.tags.len());
         if found != expected {
-            self.differing_tags += found.max(expected);
+            self.tags += found.max(expected);
             println!("document {number}: {found} tokens, PyTorch has {expected}; is it the same test set?");
             return;
         }
         for (at, (tag, expected)) in ours.tags.iter().zip(&pytorch.tags).enumerate() {
             if tag != expected {
-                self.differing_tags += 1;
+                self.tags += 1;
                 println!("document {number}, token {at}: {tag}, PyTorch says {expected}");
             }
         }
     }
+}
 
-    fn print(&self, device: &dyn Device, seconds: f64) {
-        let info = device.info();
-        let percent = |part: usize, all: usize| 100.0 * part as f64 / all.max(1) as f64;
-        let (fields, found, right) = (self.fields, self.found_fields, self.right_fields);
-        println!("device          {} ({}), {}", info.id, info.name, info.default_dtype);
-        println!("test set        {} documents, {} tokens, {fields} fields", self.documents, self.tokens);
-        let class = percent(self.right_classes, self.documents);
-        println!("class accuracy  {class:.2} % ({} of {})", self.right_classes, self.documents);
-        let tag = percent(self.right_tags, self.tokens);
-        println!("tag accuracy    {tag:.2} % ({} of {})", self.right_tags, self.tokens);
-        // The harmonic mean of precision and recall.
-        let f1 = percent(2 * right, fields + found);
-        let (precision, recall) = (percent(right, found), percent(right, fields));
-        println!(
-            "field F1        {f1:.2} % (precision {precision:.2} %, recall {recall:.2} %; {right} right of {found} found)"
-        );
-        println!(
-            "PyTorch f32     {} classes and {} tags differ",
-            self.differing_classes, self.differing_tags
-        );
-        println!(
-            "time            {seconds:.1} s, {:.0} documents/s through both models",
-            self.documents as f64 / seconds
-        );
-    }
+fn print(tally: &Tally, apart: &Apart, device: &dyn Device, seconds: f64) {
+    let info = device.info();
+    let Tally { documents, tokens, fields, right_fields, found_fields, .. } = tally;
+    println!("device          {} ({}), {}", info.id, info.name, info.default_dtype);
+    println!("test set        {documents} documents, {tokens} tokens, {fields} fields");
+    let class = 100.0 * tally.class_accuracy();
+    println!("class accuracy  {class:.2} % ({} of {documents})", tally.right_classes);
+    let tag = 100.0 * tally.tag_accuracy();
+    println!("tag accuracy    {tag:.2} % ({} of {tokens})", tally.right_tags);
+    let [f1, precision, recall] =
+        [tally.field_f1(), tally.precision(), tally.recall()].map(|share| 100.0 * share);
+    println!(
+        "field F1        {f1:.2} % (precision {precision:.2} %, recall {recall:.2} %; {right_fields} right of \
+         {found_fields} found)"
+    );
+    println!("PyTorch f32     {} classes and {} tags differ", apart.classes, apart.tags);
+    println!(
+        "time            {seconds:.1} s, {:.0} documents/s through both models",
+        *documents as f64 / seconds
+    );
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn field(kind: &str, start: usize, end: usize) -> Field {
-        Field { kind: kind.to_owned(), start, end }
-    }
 
     fn strings(values: &[&str]) -> Vec<String> {
         values.iter().map(|&value| value.to_owned()).collect()
@@ -403,48 +352,15 @@ mod tests {
     }
 
     #[test]
-    fn a_field_begins_at_its_first_character() {
-        let fields = [field("PER", 2, 4), field("AMT", 4, 6)];
-        let tags: Vec<String> = (0..7).map(|start| right_tag(start, &fields)).collect();
-        assert_eq!(tags, ["O", "O", "B-PER", "I-PER", "B-AMT", "I-AMT", "O"]);
-    }
-
-    #[test]
-    fn only_an_exact_field_counts() {
-        let document = Document {
-            text: "abcdef".into(),
-            label: "x".into(),
-            entities: vec![field("PER", 0, 2), field("AMT", 3, 5)],
-        };
-        let tagged = Tagged {
-            tags: strings(&["B-PER", "I-PER", "O", "B-AMT", "O", "O"]),
-            offsets: (0..6).map(|at| (at, at + 1)).collect(),
-            fields: vec![field("PER", 0, 2), field("AMT", 3, 4), field("ORG", 3, 5)],
-        };
-        let mut tally = Tally::default();
-        tally.add(&document, "y", &tagged);
-        let expected = Tally {
-            documents: 1,
-            tokens: 6,
-            right_tags: 5,
-            fields: 2,
-            found_fields: 3,
-            right_fields: 1,
-            ..Tally::default()
-        };
-        assert_eq!(tally, expected);
-    }
-
-    #[test]
     fn every_difference_from_pytorch_is_counted() {
         let ours = Predicted { class: "x".into(), tags: strings(&["O", "O", "B-PER"]) };
-        let mut tally = Tally::default();
-        tally.compare(1, &ours, &ours.clone());
-        assert_eq!(tally, Tally::default());
-        tally.compare(2, &ours, &Predicted { class: "y".into(), tags: strings(&["O", "B-PER", "O"]) });
-        assert_eq!((tally.differing_documents, tally.differing_classes, tally.differing_tags), (1, 1, 2));
-        tally.compare(3, &ours, &Predicted { class: "x".into(), tags: strings(&["O"]) });
-        assert_eq!((tally.differing_documents, tally.differing_classes, tally.differing_tags), (2, 1, 5));
+        let mut apart = Apart::default();
+        apart.compare(1, &ours, &ours.clone());
+        assert_eq!(apart, Apart::default());
+        apart.compare(2, &ours, &Predicted { class: "y".into(), tags: strings(&["O", "B-PER", "O"]) });
+        assert_eq!((apart.documents, apart.classes, apart.tags), (1, 1, 2));
+        apart.compare(3, &ours, &Predicted { class: "x".into(), tags: strings(&["O"]) });
+        assert_eq!((apart.documents, apart.classes, apart.tags), (2, 1, 5));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! [`rounding`] is the truth of storage formats: a graph computed in f64 that rounds every stored value as its format does,
 //! the best that any device with that format can do. The behaviour that every backend must show is in this crate's `tests/`.
 
+pub mod accept;
 pub mod bounds;
 pub mod cases;
 pub mod compare;

@@ -37,6 +37,7 @@ fn recorded(device: Arc<dyn Device>, dtype: DType, keep_checkpoints: bool) -> (T
         inputs_described: "two rows",
         inputs: &given,
         keep_checkpoints,
+        documents: None,
     };
     record(&session, &recording, &pack).expect("a pack");
     (folder, pack)
@@ -133,6 +134,7 @@ fn a_pack_is_never_written_over() {
         inputs_described: "two rows",
         inputs: &given,
         keep_checkpoints: false,
+        documents: None,
     };
     let error = record(&session(&model, cpu(), Packing::Auto), &recording, &pack).expect_err("it exists");
     assert!(error.to_string().contains("exists already"), "{error}");

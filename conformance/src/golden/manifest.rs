@@ -1,6 +1,6 @@
 //! What a golden pack says of itself.
 
-use super::{Error, Result};
+use super::{Error, RecordedDocuments, Result};
 use lockstep_runtime::DeviceInfo;
 use lockstep_runtime::hal::NumericsProfile;
 use lockstep_runtime::tensor::{DType, HostTensor};
@@ -37,6 +37,9 @@ pub struct Manifest {
     pub inputs: Vec<Recorded>,
     /// What came out: checkpoints in order, then outputs.
     pub values: Vec<Recorded>,
+    /// What came out for the documents of a file; left out where there are none, as in packs from before there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub documents: Option<RecordedDocuments>,
     /// SHA-256 of all the above, in JSON without this field.
     #[serde(default)]
     pub manifest_sha256: String,
@@ -58,7 +61,7 @@ pub struct RecordedDevice {
 }
 
 impl RecordedDevice {
-    pub(super) fn of(info: &DeviceInfo) -> Self {
+    pub(crate) fn of(info: &DeviceInfo) -> Self {
         Self {
             id: info.id.clone(),
             name: info.name.clone(),
@@ -165,6 +168,6 @@ impl Manifest {
 }
 
 /// SHA-256 in hexadecimal.
-pub(super) fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -2,22 +2,26 @@
 //!
 //! A pack is a folder: `pack.json` says what it is (device with numerics profile, dtype, every tensor with its digest and
 //! statistics), `graph.json` is the graph without weights but with their digests, `tensors.safetensors` holds inputs,
-//! checkpoints and outputs. Everything is hashed, so that a pack that was cut short or edited is refused, and so is a model
+//! checkpoints and outputs; on request also the outputs of every document of a file, with the speed of the device, to accept
+//! another device by. Everything is hashed, so that a pack that was cut short or edited is refused, and so is a model
 //! that is not the one recorded, with the first difference named.
 
 mod check;
+mod documents;
 mod graphs;
 mod manifest;
 mod record;
 
 pub use check::{Checked, ValueReport, check};
+pub use documents::{DocumentRecording, RecordedDocuments};
 pub use manifest::{Manifest, Recorded, RecordedDevice, Statistics};
-pub use record::{Recording, record};
+pub use record::{Recording, is_free, record};
 
 use lockstep_runtime::Session;
 use lockstep_runtime::graph::Graph;
 use lockstep_runtime::tensor::{AlignedBytes, Bytes, HostTensor, TensorSource};
-use manifest::{GRAPH, TENSORS, sha256};
+pub(crate) use manifest::sha256;
+use manifest::{GRAPH, TENSORS};
 use std::path::{Path, PathBuf};
 
 /// The result of this module's functions.
@@ -95,8 +99,10 @@ impl Pack {
         };
         let tensors = TensorSource::open(&path).map_err(unreadable)?;
         let pack = Self { folder: folder.to_owned(), manifest, graph, tensors };
-        for recorded in pack.manifest.inputs.iter().chain(&pack.manifest.values).filter(|value| value.stored)
-        {
+        let documents =
+            pack.manifest.documents.iter().flat_map(|documents| [&documents.values, &documents.rows]);
+        let values = pack.manifest.inputs.iter().chain(&pack.manifest.values);
+        for recorded in values.filter(|value| value.stored).chain(documents) {
             pack.tensor(recorded)?;
         }
         Ok(pack)

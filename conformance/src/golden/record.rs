@@ -1,7 +1,7 @@
 //! Recording a pack.
 
 use super::manifest::{GRAPH, MANIFEST, Manifest, Recorded, RecordedDevice, SCHEMA, TENSORS, sha256};
-use super::{Error, Result, at_tokens};
+use super::{DocumentRecording, Error, Result, at_tokens};
 use lockstep_runtime::graph::Graph;
 use lockstep_runtime::tensor::{DType, HostTensor, write_safetensors};
 use lockstep_runtime::{RunOptions, Session};
@@ -23,6 +23,8 @@ pub struct Recording<'a> {
     pub inputs: &'a [(&'a str, &'a HostTensor)],
     /// Whether checkpoints are kept whole, or only their statistics. Inputs and outputs are always whole.
     pub keep_checkpoints: bool,
+    /// What the device gave for the documents of a file, for an acceptance.
+    pub documents: Option<&'a DocumentRecording>,
 }
 
 /// Runs a graph and writes a pack to `folder`, which must not exist. It appears whole or not at all.
@@ -30,11 +32,7 @@ pub struct Recording<'a> {
 /// # Errors
 /// [`Error::Io`] for a folder that exists or cannot be written; what the device says.
 pub fn record(session: &Session, recording: &Recording<'_>, folder: &Path) -> Result<Manifest> {
-    if folder.exists() {
-        let source =
-            std::io::Error::new(std::io::ErrorKind::AlreadyExists, "exists already; choose another name");
-        return Err(Error::Io { path: folder.to_owned(), source });
-    }
+    is_free(folder)?;
     let graph = recording.graph;
     let is_output = |id| graph.outputs().iter().any(|(_, output)| *output == id);
     let taps = graph.checkpoints().iter().filter(|(_, id)| !is_output(*id));
@@ -53,6 +51,9 @@ pub fn record(session: &Session, recording: &Recording<'_>, folder: &Path) -> Re
     let text = graph
         .to_json()
         .map_err(|error| Error::Mismatch { path: folder.join(GRAPH), reason: error.to_string() })?;
+    let documents = recording.documents.map(DocumentRecording::parts).transpose();
+    let documents = documents
+        .map_err(|error| Error::Mismatch { path: folder.join(TENSORS), reason: error.to_string() })?;
     let mut manifest = Manifest {
         schema: SCHEMA.to_owned(),
         lockstep: env!("CARGO_PKG_VERSION").to_owned(),
@@ -63,6 +64,7 @@ pub fn record(session: &Session, recording: &Recording<'_>, folder: &Path) -> Re
         graph_sha256: sha256(text.as_bytes()),
         inputs: inputs.collect(),
         values: checkpoints.chain(outputs).collect(),
+        documents: documents.as_ref().map(|(said, _)| said.clone()),
         manifest_sha256: String::new(),
     };
     manifest.manifest_sha256 = manifest.digest();
@@ -71,7 +73,9 @@ pub fn record(session: &Session, recording: &Recording<'_>, folder: &Path) -> Re
     let given = recording.inputs.iter().map(|(name, tensor)| (*name, *tensor));
     let tapped = tapped.iter().filter(|_| kept).map(|(name, tensor)| (name.as_str(), tensor));
     let gave = gave.iter().map(|(name, tensor)| (name.as_str(), tensor));
-    let tensors: Vec<(&str, &HostTensor)> = given.chain(tapped).chain(gave).collect();
+    let of_documents =
+        documents.iter().flat_map(|(_, tensors)| tensors).map(|(name, tensor)| (*name, tensor));
+    let tensors: Vec<(&str, &HostTensor)> = given.chain(tapped).chain(gave).chain(of_documents).collect();
     let partial = partial(folder);
     let written = write(&partial, &manifest, &text, &tensors).and_then(|()| {
         fs::rename(&partial, folder).map_err(|source| Error::Io { path: folder.to_owned(), source })
@@ -81,6 +85,19 @@ pub fn record(session: &Session, recording: &Recording<'_>, folder: &Path) -> Re
         let _ = fs::remove_dir_all(&partial);
     }
     written.map(|()| manifest)
+}
+
+/// Whether a pack can be written to a folder; worth asking before much is run.
+///
+/// # Errors
+/// [`Error::Io`] for a folder that exists: no pack is ever written over.
+pub fn is_free(folder: &Path) -> Result<()> {
+    if !folder.exists() {
+        return Ok(());
+    }
+    let source =
+        std::io::Error::new(std::io::ErrorKind::AlreadyExists, "exists already; choose another name");
+    Err(Error::Io { path: folder.to_owned(), source })
 }
 
 /// Beside the folder, so that it can be renamed to it.

@@ -46,6 +46,7 @@ pub(super) fn record(arguments: &RecordArguments, output: &mut Output) -> Outcom
         inputs_described: &given.described,
         inputs: &inputs,
         keep_checkpoints: !arguments.statistics,
+        documents: None,
     };
     let manifest = write_pack(&session, &recording, &arguments.output)?;
     if output.is_json() {
