@@ -1,5 +1,6 @@
 //! The command line: what all commands share, and how values are read.
 
+use crate::accept::AcceptArguments;
 use crate::conform::ConformArguments;
 use crate::devices::DevicesArguments;
 use crate::golden::GoldenArguments;
@@ -56,6 +57,8 @@ pub(crate) enum Command {
     Conform(ConformArguments),
     /// Record what a device computes, or hold another device against it, on another machine
     Golden(GoldenArguments),
+    /// Judge whether a device may take another's place on a model: answers, scores and speed, as a page to sign
+    Accept(AcceptArguments),
     /// Print a shell's completion script
     Completions(CompletionsArguments),
 }

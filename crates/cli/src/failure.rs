@@ -73,6 +73,17 @@ impl From<lockstep_bert::Error> for Failure {
     }
 }
 
+impl From<lockstep_conformance::accept::Error> for Failure {
+    fn from(error: lockstep_conformance::accept::Error) -> Self {
+        use lockstep_conformance::accept::Error;
+        match error {
+            Error::Run(error) => Failure::of_compared(error),
+            Error::Pack(error) => error.into(),
+            _ => Failure::of(&error),
+        }
+    }
+}
+
 impl From<lockstep_conformance::golden::Error> for Failure {
     fn from(error: lockstep_conformance::golden::Error) -> Self {
         use lockstep_conformance::golden::Error;

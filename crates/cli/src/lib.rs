@@ -5,6 +5,7 @@
 //! not hold); with 2 for a command line that asks for what there is not. Where devices are judged, 1 is for numbers alone, 3
 //! for whatever kept them from being measured, 4 for ops that a device refuses and 5 for a golden pack that does not fit.
 
+mod accept;
 mod arguments;
 mod backends;
 mod bench;
@@ -12,6 +13,7 @@ mod compare;
 mod completions;
 mod conform;
 mod devices;
+mod documents;
 mod failure;
 mod given;
 mod golden;
@@ -49,6 +51,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Bench(bench) => bench::bench(bench, &mut output),
         Command::Compare(compare) => measured(compare::compare(compare, &mut output)),
         Command::Conform(conform) => measured(conform::conform(conform, &mut output)),
+        Command::Accept(accept) => measured(accept::accept(accept, &mut output)),
         Command::Golden(golden) => measured(golden::golden(golden, &mut output)),
         Command::Completions(completions) => completions::completions(completions, &mut output),
     };
