@@ -7,6 +7,7 @@ use super::speed::Measured;
 use super::task::Kind;
 use crate::golden::RecordedDevice;
 use crate::report::junit::{Ending, Suite, TestCase};
+use crate::report::{Error, Page, html};
 use lockstep_runtime::tensor::DType;
 use serde::Serialize;
 use std::fmt;
@@ -160,6 +161,12 @@ impl Report {
     /// Whether every goal is met.
     pub fn holds(&self) -> bool {
         self.outcome == Outcome::Accepted
+    }
+}
+
+impl Page for Report {
+    fn html(&self) -> Result<String, Error> {
+        html::render("accept.html", self, minijinja::Value::UNDEFINED)
     }
 }
 

@@ -20,18 +20,19 @@ pub trait Page {
     fn html(&self) -> Result<String, Error>;
 }
 
-const TEMPLATES: [(&str, &str); 7] = [
+const TEMPLATES: [(&str, &str); 8] = [
     ("base.html", include_str!("templates/base.html")),
     ("device.html", include_str!("templates/device.html")),
     ("style.css", include_str!("templates/style.css")),
     ("steps.html", include_str!("templates/steps.html")),
     ("golden.html", include_str!("templates/golden.html")),
     ("conform.html", include_str!("templates/conform.html")),
+    ("accept.html", include_str!("templates/accept.html")),
     ("compare.html", include_str!("templates/compare.html")),
 ];
 
 /// A template filled in. Text is escaped whatever the template's name.
-pub(super) fn render(template: &str, report: &impl Serialize, pictures: Value) -> Result<String, Error> {
+pub(crate) fn render(template: &str, report: &impl Serialize, pictures: Value) -> Result<String, Error> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|name| {
         if name.ends_with(".css") { AutoEscape::None } else { AutoEscape::Html }

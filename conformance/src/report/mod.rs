@@ -7,7 +7,7 @@
 mod charts;
 mod comparison;
 mod golden;
-mod html;
+pub(crate) mod html;
 pub mod junit;
 mod suite;
 

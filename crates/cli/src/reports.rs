@@ -33,7 +33,7 @@ impl ReportArguments {
     }
 }
 
-pub(crate) fn write_file(path: &Path, text: &str) -> Outcome {
+fn write_file(path: &Path, text: &str) -> Outcome {
     std::fs::write(path, text).map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
 }
 

@@ -8,13 +8,12 @@ use crate::documents::{BATCH, DocumentArguments, Documents, reader, session};
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 use crate::progress::progress_bar;
-use crate::reports::{command_line, write_file};
+use crate::reports::{ReportArguments, command_line};
 use crate::run::warn;
 use clap::Args;
 use lockstep_bert::{BertModel, LoadOptions};
 use lockstep_conformance::accept::{POLICY_EXAMPLE, Policy, Setting, Trusted, accept as judge};
 use lockstep_conformance::golden::Pack;
-use lockstep_conformance::report::junit;
 use lockstep_runtime::Session;
 use lockstep_runtime::tensor::DType;
 use std::path::{Path, PathBuf};
@@ -42,9 +41,8 @@ pub(crate) struct AcceptArguments {
     policy: Option<PathBuf>,
     #[command(flatten)]
     documents: DocumentArguments,
-    /// Write a JUnit report, too: a test case per goal
-    #[arg(long, value_name = "FILE")]
-    junit: Option<PathBuf>,
+    #[command(flatten)]
+    reports: ReportArguments,
 }
 
 fn help() -> String {
@@ -111,9 +109,7 @@ pub(crate) fn accept(arguments: &AcceptArguments, output: &mut Output) -> Outcom
     let report = judge(trusted, (&candidate, dtype), &documents, &set, &setting, &progress);
     bar.finish_and_clear();
     let report = report?;
-    if let Some(path) = &arguments.junit {
-        write_file(path, &junit::report(&[report.suite()]))?;
-    }
+    arguments.reports.write(&report, || vec![report.suite()])?;
     if output.is_json() {
         output.json_line(&report)?;
     } else {
