@@ -4,6 +4,10 @@
 //! change (first order; Higham, Accuracy and Stability of Numerical Algorithms, 2002, chapters 3 and 4), plus one rounding to
 //! the storage dtype. They look at the inputs, not only at the result, because that is where cancellation is to be seen.
 //! Half the smallest subnormal stands where others put an absolute tolerance.
+//!
+//! Where the magnitudes of a sum add up to more than the largest number of the accumulate dtype, some order of summation
+//! overflows on its way to a result that does not; the bound is infinite there, and only there, and nothing is asked of such an
+//! element.
 
 use lockstep_runtime::graph::DType;
 
@@ -26,6 +30,21 @@ pub fn smallest_subnormal(dtype: DType) -> f64 {
         DType::F16 => 2f64.powi(-24),
         DType::Bf16 => 2f64.powi(-133),
         _ => 0.0,
+    }
+}
+
+/// The smallest positive number with a full significand.
+pub fn smallest_normal(dtype: DType) -> f64 {
+    smallest_subnormal(dtype) / (2.0 * unit_roundoff(dtype))
+}
+
+/// The largest finite number.
+pub fn largest_finite(dtype: DType) -> f64 {
+    match dtype {
+        DType::F32 => f64::from(f32::MAX),
+        DType::F16 => 65504.0,
+        DType::Bf16 => 2f64.powi(128) - 2f64.powi(120),
+        _ => f64::MAX,
     }
 }
 
@@ -68,28 +87,52 @@ impl Arithmetic {
         }
     }
 
-    /// The one rounding of the result `y` to storage.
+    /// The one rounding of the result `y` to storage; an infinity is not rounded.
     pub fn stored(&self, y: f64) -> f64 {
+        if y.is_infinite() {
+            return 0.0;
+        }
         let subnormals = smallest_subnormal(self.storage) + smallest_subnormal(self.accumulate);
         unit_roundoff(self.storage) * y.abs() + subnormals / 2.0
     }
 
-    /// A function whose error is `ulp` units in the last place of the accumulate dtype.
+    /// A function whose error is `ulp` units in the last place of the accumulate dtype; an infinity has none.
     pub fn function(&self, ulp: f64, y: f64) -> f64 {
-        2.0 * self.unit() * ulp * y.abs()
+        if y.is_infinite() { 0.0 } else { 2.0 * self.unit() * ulp * y.abs() }
     }
 
-    /// A sum of `terms` numbers whose magnitudes sum to `magnitudes`, in any order; also `k` products, each rounded, with
-    /// `terms = k + 1`.
+    /// Whether a partial result may lie beyond the largest number where magnitudes add up to `magnitudes`.
+    fn may_overflow(&self, terms: usize, magnitudes: f64) -> bool {
+        magnitudes * (1.0 + self.gamma(terms)) > largest_finite(self.accumulate)
+    }
+
+    /// A sum of `terms` numbers whose magnitudes sum to `magnitudes`, in any order.
     pub fn sum(&self, terms: usize, magnitudes: f64) -> f64 {
-        self.gamma(terms) * magnitudes
+        if self.may_overflow(terms, magnitudes) { f64::INFINITY } else { self.gamma(terms) * magnitudes }
+    }
+
+    /// A sum of `k` products whose magnitudes sum to `magnitudes`, each product rounded or not. Sums of subnormal numbers are
+    /// exact, but a product that is subnormal is off by half the smallest one, whatever its size (Higham, section 2.1).
+    pub fn products(&self, k: usize, magnitudes: f64) -> f64 {
+        self.sum(k + 1, magnitudes) + k as f64 * smallest_subnormal(self.accumulate) / 2.0
+    }
+
+    /// A mean of `terms` numbers whose magnitudes have the mean `magnitude`: their sum, and a division.
+    pub fn mean(&self, terms: usize, magnitude: f64) -> f64 {
+        let bound = self.gamma(terms + 1) * magnitude;
+        if self.may_overflow(terms, magnitude * terms as f64) { f64::INFINITY } else { bound }
     }
 
     /// GELU of `x`, either form, from its formula or a better one: three roundings of each part, and what a relative error of
     /// the function's argument does to it.
     pub fn gelu(&self, x: f64, y: f64) -> f64 {
-        let u = self.unit();
-        6.0 * u * (x.abs() / 2.0 + y.abs()) + x * x * (-x * x / 2.0).exp() * u
+        if x.is_infinite() || y.is_infinite() {
+            return 0.0;
+        }
+        let (u, square) = (self.unit(), x * x);
+        // Far out the function is x or 0, and its argument does not matter.
+        let of_argument = if square.is_finite() { square * (-square / 2.0).exp() * u } else { 0.0 };
+        6.0 * u * (x.abs() / 2.0 + y.abs()) + of_argument
     }
 
     /// A row of softmax: the subtraction's rounding goes through the exponential, the sum has n roundings, and exponential,
@@ -118,6 +161,9 @@ impl Arithmetic {
         let magnitude = x.iter().map(|x| x.abs()).sum::<f64>() / n;
         let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
         let sigma = (variance + epsilon).sqrt();
+        if variance.is_finite() && self.may_overflow(x.len() + 2, n * magnitude.max(variance)) {
+            return vec![f64::INFINITY; x.len()];
+        }
         let of_mean = (self.gamma(x.len()) + (1 + rounded) as f64 * u) * magnitude;
         let of_sigma = (self.gamma(x.len()) + (of_mean / sigma).powi(2)) / 2.0 + 6.0 * u;
         (x.iter().zip(gamma).zip(beta))
@@ -132,15 +178,40 @@ impl Arithmetic {
             .collect()
     }
 
-    /// Attention over at most `keys` keys with scores of magnitude up to `score` (the sum of the magnitudes of its `size`
-    /// products, scaled): scores move by `gamma(size + 2)` of that, a weight by the exponential of twice it and by softmax's
-    /// own roundings, and the result by what all weights can do to `weighted`, the softmax-weighted magnitudes of values.
-    pub fn attention(&self, size: usize, keys: usize, score: f64, weighted: f64) -> f64 {
-        let u = self.unit();
+    /// Attention over at most `keys` keys with scores of magnitude up to `score` before their scale (the sum of the magnitudes
+    /// of their `size` products): scores move by `gamma(size + 2)` of that, scaled, a weight by the exponential of twice it and
+    /// by softmax's own roundings, and the result by what all weights can do to `weighted`, the softmax-weighted magnitudes of
+    /// values. However far scores move, weights stay weights: the result stays among the values, of which `value` is the
+    /// largest.
+    pub fn attention(&self, scores: Scores, weighted: f64, value: f64) -> f64 {
+        let Scores { size, keys, score, scale } = scores;
+        // The weights may be divided by their sum at the end; before, each is at most 1.
+        if self.may_overflow(size + 2, score * scale.max(1.0))
+            || (weighted.is_finite() && self.may_overflow(keys + 2, weighted * keys as f64))
+        {
+            return f64::INFINITY;
+        }
+        let (u, score) = (self.unit(), score * scale);
         let of_scores = (2.0 * self.gamma(size + 2) * score).exp_m1();
         let of_softmax = 8.0 * u * score + self.gamma(keys) + 8.0 * u;
-        (of_scores + of_softmax + self.gamma(keys + 2)) * weighted
+        let of_sum = self.gamma(keys + 2);
+        let among_values = (2.0 + self.gamma(keys) + 8.0 * u + of_sum) * value;
+        let of_underflow = keys as f64 * smallest_subnormal(self.accumulate);
+        ((of_scores + of_softmax + of_sum) * weighted + of_underflow).min(among_values)
     }
+}
+
+/// What the bound of an attention needs to know of its scores.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scores {
+    /// Products in each.
+    pub size: usize,
+    /// How many there are in a row, at most.
+    pub keys: usize,
+    /// Their largest magnitude, unscaled.
+    pub score: f64,
+    /// Their scale's magnitude.
+    pub scale: f64,
 }
 
 #[cfg(test)]
@@ -183,6 +254,42 @@ mod tests {
         for wrong in [normed(15.0, 1e-5), normed(16.0, 1e-3)] {
             assert!((0..16).any(|at| (wrong[at] - truth[at]).abs() > bound[at]));
         }
+    }
+
+    /// What may overflow on its way may give anything; an infinity that is the truth may not.
+    #[test]
+    fn only_partial_results_that_overflow_have_no_bound() {
+        let largest = largest_finite(DType::F32);
+        assert_eq!(F32.sum(3, 1.1 * largest), f64::INFINITY);
+        assert!(F32.sum(3, 0.9 * largest).is_finite());
+        assert_eq!(F32.mean(4, 0.3 * largest), f64::INFINITY);
+        assert!(F32.mean(4, 0.2 * largest).is_finite());
+        let ones = vec![1.0; 4];
+        let norm = |x: f64| F32.layer_norm(&[x, -x, x, -x], &ones, &ones, 1e-5, 0)[0];
+        assert!(norm(1e19).is_infinite() && norm(1e18).is_finite(), "squares overflow");
+        for bound in [F32.stored(f64::INFINITY), F32.function(1.0, f64::INFINITY), F32.gelu(1e300, 1e300)] {
+            assert!(bound.is_finite());
+        }
+    }
+
+    /// 33 products of 1.7e-42 in f32, each cut to the subnormal numbers, against their sum.
+    #[test]
+    fn products_that_underflow_are_off_by_units_of_the_subnormal_numbers() {
+        let x = 1.3e-21f32;
+        let found = (0..33).fold(0.0f32, |sum, _| sum + x * x);
+        let truth = 33.0 * f64::from(x) * f64::from(x);
+        let error = (f64::from(found) - truth).abs();
+        assert!(error > F32.sum(34, truth), "the relative bound alone would accuse it");
+        assert!(error <= F32.products(33, truth));
+    }
+
+    #[test]
+    fn attention_stays_among_its_values_however_far_its_scores_move() {
+        let scores = Scores { size: 8, keys: 4, score: 1e12, scale: 1.0 };
+        let bound = F32.attention(scores, 1.0, 3.0);
+        assert!((6.0..6.1).contains(&bound), "{bound}");
+        let overflowing = Scores { score: 1e39, ..scores };
+        assert_eq!(F32.attention(overflowing, 1.0, 3.0), f64::INFINITY);
     }
 
     #[test]

@@ -102,6 +102,10 @@ impl Judgement {
                 continue;
             }
             exact = false;
+            // A partial result may have overflowed.
+            if worst_case[at] == f64::INFINITY {
+                continue;
+            }
             let error = (y - t).abs();
             // A number next to the overflow threshold may round to either side of it.
             let is_near = error <= both * worst_case[at];

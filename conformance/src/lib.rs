@@ -15,6 +15,7 @@ pub mod cases;
 pub mod compare;
 pub mod conform;
 pub mod fingerprint;
+pub mod fuzz;
 pub mod golden;
 pub mod judgement;
 #[cfg(feature = "mutants")]
@@ -25,10 +26,13 @@ pub mod mutation;
 pub mod one_op;
 pub mod op_bounds;
 pub mod oracle;
+pub mod pulse;
 pub mod random;
 pub mod recipes;
 pub mod replay;
 pub mod report;
 pub mod rounding;
 pub mod ulp;
+#[cfg(feature = "mutants")]
+pub mod vanishing;
 pub mod verdict;

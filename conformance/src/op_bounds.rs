@@ -1,7 +1,7 @@
 //! The bound of each op, from its inputs. Magnitudes (`|A| |B|`, sums of `|x|`) are the reference's own, of inputs without
 //! their signs.
 
-use crate::bounds::Arithmetic;
+use crate::bounds::{Arithmetic, Scores, largest_finite};
 use lockstep_runtime::graph::{
     Activation, Attention, BinaryOp, Linear, Op, Operands, PoolKind, ReduceOp, Sequences, UnaryOp,
 };
@@ -57,13 +57,18 @@ pub fn bound(
         | Op::Binary(BinaryOp::Max | BinaryOp::Min | BinaryOp::And | BinaryOp::Or)
         | Op::Reduce { op: ReduceOp::Max | ReduceOp::Min, .. }
         | Op::Pool { kind: PoolKind::Max, .. } => return Ok(exact),
+        // Where one plus the exponential overflows, its reciprocal is 0.
+        Op::Unary(UnaryOp::Sigmoid) => each(&|y| {
+            let overflows = y * (1.0 - arithmetic.unit()) < 1.0 / largest_finite(arithmetic.accumulate);
+            let rounded = arithmetic.function(profile.exp_ulp + SIGMOID_ROUNDINGS, y);
+            if overflows { rounded.max(y) } else { rounded }
+        }),
         Op::Unary(function) => {
             let ulp = match function {
                 UnaryOp::Exp => profile.exp_ulp,
                 UnaryOp::Erf => profile.erf_ulp,
                 UnaryOp::Tanh => profile.tanh_ulp,
                 UnaryOp::Log => LOG_ULP,
-                UnaryOp::Sigmoid => profile.exp_ulp + SIGMOID_ROUNDINGS,
                 // Correctly rounded; the store counts that rounding.
                 _ => 0.5,
             };
@@ -72,20 +77,23 @@ pub fn bound(
         Op::Binary(_) => each(&|y| arithmetic.function(0.5, y)),
         Op::MatMul => {
             let k = inputs[0].shape()[inputs[0].shape().len() - 1];
-            magnitudes(op, inputs)?.iter().map(|&sum| arithmetic.sum(k + 1, sum)).collect()
+            magnitudes(op, inputs)?.iter().map(|&sum| arithmetic.products(k, sum)).collect()
         }
         Op::IndexAdd { .. } => {
             let additions = inputs[1].element_count();
             magnitudes(op, inputs)?.iter().map(|&sum| arithmetic.sum(additions, sum)).collect()
         }
-        Op::Reduce { op: how, axes, keep_axes } => {
+        Op::Reduce { op: how, axes, .. } => {
             let terms = axes.iter().map(|&axis| inputs[0].shape()[axis]).product::<usize>();
-            let op = Op::Reduce { op: *how, axes: axes.clone(), keep_axes: *keep_axes };
-            magnitudes(&op, inputs)?.iter().map(|&sum| arithmetic.sum(terms + 1, sum)).collect()
+            let bound = |&magnitude: &f64| match how {
+                ReduceOp::Mean => arithmetic.mean(terms, magnitude),
+                _ => arithmetic.sum(terms + 1, magnitude),
+            };
+            magnitudes(op, inputs)?.iter().map(bound).collect()
         }
         Op::Pool { kind: PoolKind::Mean, .. } => {
             let rows = inputs[0].element_count() / inputs[0].shape().last().copied().unwrap_or(1).max(1);
-            magnitudes(op, inputs)?.iter().map(|&mean| arithmetic.sum(rows + 1, mean)).collect()
+            magnitudes(op, inputs)?.iter().map(|&mean| arithmetic.mean(rows, mean)).collect()
         }
         Op::Softmax { axis } => rows_along(truth.shape(), *axis, |row| {
             let x = inputs[0].to_f64();
@@ -104,14 +112,23 @@ pub fn bound(
         Op::Linear(parts) => linear(parts, inputs, &y, arithmetic, profile, reference)?,
         Op::Attention(attention) => of_attention(attention, inputs, arithmetic, reference)?,
     };
-    Ok(computed.iter().zip(&y).map(|(&bound, &y)| bound + arithmetic.stored(y)).collect())
+    // Where a partial result may overflow the result may be anything, whatever it should be.
+    let stored = |(&bound, &y): (&f64, &f64)| {
+        if bound == f64::INFINITY { bound } else { bound + arithmetic.stored(y) }
+    };
+    Ok(computed.iter().zip(&y).map(stored).collect())
+}
+
+/// Of what is finite: an infinity or a NaN in the truth leaves no room for an error, and the rest may still overflow beside it.
+fn finite_size(x: f64) -> f64 {
+    if x.is_finite() { x.abs() } else { 0.0 }
 }
 
 fn magnitude(tensor: &HostTensor) -> Result<HostTensor> {
     if !tensor.dtype().is_float() {
         return Ok(tensor.clone());
     }
-    let values: Vec<f64> = tensor.to_f64().iter().map(|x| x.abs()).collect();
+    let values: Vec<f64> = tensor.to_f64().into_iter().map(finite_size).collect();
     HostTensor::from_f64(tensor.dtype(), tensor.shape(), &values).map_err(Error::from)
 }
 
@@ -141,7 +158,8 @@ fn layer_norm(
     arithmetic: Arithmetic,
 ) -> Vec<f64> {
     let (gamma, beta) = (gamma.to_f64(), beta.to_f64());
-    x.chunks(gamma.len())
+    // Rows of no elements are none.
+    x.chunks(gamma.len().max(1))
         .flat_map(|row| arithmetic.layer_norm(row, &gamma, &beta, epsilon, rounded))
         .collect()
 }
@@ -166,7 +184,11 @@ fn linear(
     Ok((0..y.len())
         .map(|at| {
             let activated = y[at] - residual.as_ref().map_or(0.0, |residual| residual[at]);
-            let of_product = arithmetic.sum(k + 2, magnitudes[at]);
+            // The bias is one addition more.
+            let of_product = arithmetic.products(k + 1, magnitudes[at]);
+            if of_product == f64::INFINITY {
+                return of_product;
+            }
             let through = match parts.activation {
                 None => of_product,
                 Some(Activation::Gelu(_)) => 1.13 * of_product + arithmetic.gelu(before[at], activated),
@@ -196,7 +218,7 @@ fn of_attention(
     let longest = |tensor: &HostTensor, skip: usize| {
         let (values, width) = (tensor.to_f64(), tensor.shape()[tensor.shape().len() - 1].max(1));
         let heads = values.chunks(width).flat_map(|row| row[skip..skip + hidden].chunks(size));
-        heads.map(|head| head.iter().map(|x| x * x).sum::<f64>().sqrt()).fold(0.0, f64::max)
+        heads.map(|head| head.iter().map(|&x| finite_size(x).powi(2)).sum::<f64>().sqrt()).fold(0.0, f64::max)
     };
     let (q, k) = if merged {
         (longest(&inputs[0], 0), longest(&inputs[0], hidden))
@@ -215,9 +237,12 @@ fn of_attention(
             .for_each(|(_, x)| *x = x.abs());
         unsigned[0] = HostTensor::from_f64(DType::F64, shape, &values)?;
     } else {
-        unsigned[2] = magnitude(&inputs[2])?;
+        let values: Vec<f64> = inputs[2].to_f64().iter().map(|x| x.abs()).collect();
+        unsigned[2] = HostTensor::from_f64(DType::F64, inputs[2].shape(), &values)?;
     }
     let weighted = reference(&Op::Attention(*attention), &unsigned)?.to_f64();
-    let score = q * k * attention.scale.abs();
-    Ok(weighted.iter().map(|&weighted| arithmetic.attention(size, keys, score, weighted)).collect())
+    let values = if merged { inputs[0].to_f64() } else { inputs[2].to_f64() };
+    let value = values.iter().fold(0.0f64, |largest, x| largest.max(finite_size(*x)));
+    let scores = Scores { size, keys, score: q * k, scale: attention.scale.abs() };
+    Ok(weighted.iter().map(|&weighted| arithmetic.attention(scores, weighted, value)).collect())
 }

@@ -156,4 +156,24 @@ mod tests {
         assert_eq!(judged(&[f32::NAN], &[1.0], &[0.0]).verdict, Verdict::Wrong);
         assert_eq!(judged(&[f32::INFINITY], &[1.0], &[f32::MAX]).verdict, Verdict::Wrong);
     }
+
+    /// In f32 two of these sums overflow on their way or not, as their order has it; in the last nothing but the infinity does.
+    #[test]
+    fn a_partial_result_may_overflow_and_an_infinity_may_not_be_lost() {
+        let oracle = Oracle::new().unwrap();
+        let x = HostTensor::from_slice(&[3, 2], &[3e38f32, -3e38, 3e38, 3e38, f32::INFINITY, 1.0]).unwrap();
+        let y = HostTensor::from_slice(&[2, 1], &[1.0f32, 1.0]).unwrap();
+        let arguments = [Argument::Given(x), Argument::Given(y)];
+        let truth = oracle.truth("product", &Op::MatMul, &arguments).unwrap();
+        let profile = oracle.device().info().numerics.clone();
+        let judged = |found: [f32; 3]| {
+            let found = HostTensor::from_slice(&[3, 1], &found).unwrap();
+            let terms = Terms { accumulate: DType::F32, profile: &profile };
+            oracle.judge(&Op::MatMul, &arguments, &truth[0], &found, terms).unwrap().verdict
+        };
+        let inf = f32::INFINITY;
+        assert_eq!(judged([0.0, inf, inf]), Verdict::Exact);
+        assert_eq!(judged([f32::NAN, inf, inf]), Verdict::Within);
+        assert_eq!(judged([0.0, inf, f32::MAX]), Verdict::Wrong);
+    }
 }

@@ -19,6 +19,11 @@ impl Random {
         (self.bits() % limit.max(1) as u64) as usize
     }
 
+    /// One of several; there must be one.
+    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())]
+    }
+
     /// Between -1 and 1.
     pub fn value(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1u64 << 52) as f64 - 1.0

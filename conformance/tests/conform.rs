@@ -2,9 +2,12 @@
 
 mod models;
 
-use lockstep_conformance::conform::{Conformance, Expectations, Selection, conform};
+use lockstep_conformance::conform::{
+    Conformance, Expectations, Property, Selection, assert_conforms, conform, same_bits,
+};
 use lockstep_conformance::mutant::Mutant;
 use lockstep_conformance::recipes::{Fault, Recipe};
+use lockstep_conformance::verdict::Verdict;
 use lockstep_cpu::Isa;
 use lockstep_runtime::Backend;
 use lockstep_runtime::Device;
@@ -14,18 +17,7 @@ use models::{candle, cpu, cpu_with, reference};
 use std::sync::Arc;
 
 fn conforms(device: &Arc<dyn Device>) {
-    let expectations = Expectations::ours().expect("the file can be read");
-    let found = conform(device, &Selection::default(), &expectations, &|_, _| {}).expect("the suite runs");
-    let mut failures = found.failures();
-    let refused = found.cases.iter().filter(|case| case.is_unexplained_refusal());
-    failures.extend(refused.map(|case| format!("{} {}: {}", case.dtype, case.case, case.verdict)));
-    failures.extend(expectations.stale(&found.device, &found.cases));
-    assert!(
-        failures.is_empty(),
-        "{} failures:\n{}",
-        failures.len(),
-        failures[..failures.len().min(40)].join("\n")
-    );
+    assert_conforms(device, &Expectations::ours().expect("the file can be read"));
 }
 
 #[test]
@@ -73,4 +65,22 @@ fn a_backend_without_kernels_is_told_what_it_lacks() {
     let found = tested(&device, "LayerNorm");
     assert!(!found.cases.is_empty() && found.cases.iter().all(|case| case.is_unexplained_refusal()));
     assert!(found.failures().is_empty());
+}
+
+#[test]
+fn one_thread_gives_the_bits_of_many_in_every_case() {
+    let (one, many) = (cpu_with(1, Isa::detect()), cpu_with(3, Isa::detect()));
+    let found = same_bits(&one, &many, &Selection::default()).expect("the cases are well formed");
+    let differing = found.iter().filter(|report| report.verdict == Verdict::Wrong);
+    let differing: Vec<_> = differing.filter_map(|report| report.detail.as_ref()).collect();
+    assert!(differing.is_empty(), "{differing:?}");
+    assert!(found.iter().filter(|report| report.verdict == Verdict::Exact).count() > 100);
+}
+
+#[test]
+fn devices_that_compute_in_another_order_do_not_have_the_same_bits() {
+    let selection = Selection { op: Some("MatMul".to_owned()), dtype: Some(DType::F32) };
+    let found = same_bits(&cpu(), &candle(), &selection).expect("the cases are well formed");
+    assert_eq!(found[0].property, Property::ThreadInvariance);
+    assert_eq!(found[0].verdict, Verdict::Wrong);
 }

@@ -13,6 +13,7 @@ pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     norms(&mut r, &mut cases);
     activations(&mut cases);
+    far_out(&mut cases);
     scores(&mut r, &mut cases);
     products(&mut r, &mut cases);
     indices(&mut r, &mut cases);
@@ -27,9 +28,15 @@ fn offset_rows(r: &mut Random, shape: &[usize], offset: f64, spread: f64) -> Hos
 }
 
 fn norms(r: &mut Random, cases: &mut Vec<Case>) {
-    for (offset, spread, epsilon) in
-        [(64.0, 0.25, 1e-12), (1024.0, 1.0, 1e-5), (0.0, 1e-3, 1e-5), (0.0, 1e-4, 1e-12), (0.0, 100.0, 1e-5)]
-    {
+    for (offset, spread, epsilon) in [
+        (64.0, 0.25, 1e-12),
+        (64.0, 1e-3, 1e-5),
+        (1024.0, 1.0, 1e-5),
+        (1e4, 1e-3, 1e-12),
+        (0.0, 1e-3, 1e-5),
+        (0.0, 1e-4, 1e-12),
+        (0.0, 100.0, 1e-5),
+    ] {
         for width in [31, 64, 513] {
             let x = offset_rows(r, &[3, width], offset, spread);
             let (gamma, beta) = (random(r, &[width], 2.0), random(r, &[width], 1.0));
@@ -38,6 +45,15 @@ fn norms(r: &mut Random, cases: &mut Vec<Case>) {
             cases.push(Case::new(Op::AddLayerNorm { epsilon }, vec![x, residual, gamma, beta]));
         }
     }
+    // Constant rows: the deviation is 0, and a tiny epsilon is all there is to divide by. Rows of no elements.
+    for epsilon in [1e-5, 1e-12] {
+        let inputs = vec![floats(&[2, 33], &[0.1; 66]), random(r, &[33], 2.0), random(r, &[33], 1.0)];
+        cases.push(Case::new(Op::LayerNorm { epsilon }, inputs));
+    }
+    let nothing = |shape: &[usize]| floats(shape, &[]);
+    let inputs = vec![nothing(&[3, 0]), nothing(&[3, 0]), nothing(&[0]), nothing(&[0])];
+    cases.push(Case::new(Op::LayerNorm { epsilon: 1e-5 }, [&inputs[..1], &inputs[2..]].concat()));
+    cases.push(Case::new(Op::AddLayerNorm { epsilon: 1e-5 }, inputs));
     // One position only: the mean is the value, the result beta.
     let one = vec![floats(&[2, 1], &[5.0, -3.0]), floats(&[1], &[2.0]), floats(&[1], &[0.5])];
     cases.push(Case::new(Op::LayerNorm { epsilon: 1e-5 }, one));
@@ -62,6 +78,15 @@ fn activations(cases: &mut Vec<Case>) {
     }
     for function in [UnaryOp::Exp, UnaryOp::Erf, UnaryOp::Tanh, UnaryOp::Sigmoid] {
         cases.push(Case::new(Op::Unary(function), vec![floats(&[161], &tails)]));
+    }
+}
+
+/// Where the exponential inside overflows and the result is still a number, in f32 and in f64.
+fn far_out(cases: &mut Vec<Case>) {
+    let far = [-87.5, -88.5, -92.0, -103.0, -700.0, -710.0, -745.0, 90.0, 720.0];
+    cases.push(Case::new(Op::Unary(UnaryOp::Sigmoid), vec![floats(&[9], &far)]));
+    for form in [GeluForm::Erf, GeluForm::Tanh] {
+        cases.push(Case::new(Op::Gelu(form), vec![floats(&[3], &[1e20, -1e20, 2e199])]));
     }
 }
 
@@ -145,6 +170,15 @@ fn ends_of_formats(cases: &mut Vec<Case>) {
     // Products that are subnormal, and sums that overflow only half-way: the whole is finite.
     let tiny = floats(&[1, 2], &[1e-20, -1e-19]);
     cases.push(Case::new(Op::MatMul, vec![tiny, floats(&[2, 1], &[1e-20, 3e-20])]));
+    let many = |shape: &[usize]| floats(shape, &vec![1.3e-21; shape.iter().product()]);
+    cases.push(Case::new(Op::MatMul, vec![many(&[2, 33]), many(&[33, 3])]));
+    // A sum that overflows on its way in some orders and not in others, in f32 too.
+    let huge = floats(&[1, 4], &[3e38, 3e38, -3e38, -3e38]);
+    cases.push(Case::new(
+        Op::Reduce { op: ReduceOp::Sum, axes: vec![1], keep_axes: false },
+        vec![huge.clone()],
+    ));
+    cases.push(Case::new(Op::MatMul, vec![huge, floats(&[4, 1], &[1.0; 4])]));
     let half_way = floats(&[1, 3], &[6e4, 6e4, -6e4]);
     cases.push(Case::new(Op::MatMul, vec![half_way, floats(&[3, 1], &[1.0, 1.0, 1.0])]));
 }

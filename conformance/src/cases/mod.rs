@@ -5,7 +5,9 @@
 
 mod composite;
 mod hostile;
+mod positions;
 mod primitive;
+mod sizes;
 
 use crate::one_op::Argument;
 use crate::random::Random;
@@ -70,6 +72,8 @@ pub fn all() -> Vec<Case> {
     let mut cases = primitive::cases();
     cases.extend(composite::cases());
     cases.extend(hostile::cases());
+    cases.extend(sizes::cases());
+    cases.extend(positions::cases());
     cases
 }
 

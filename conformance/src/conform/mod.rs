@@ -8,17 +8,18 @@ mod properties;
 mod summary;
 
 pub use expectations::{Expectations, Explained};
-pub use properties::{Property, PropertyReport};
+pub use properties::{Property, PropertyReport, same_bits};
 pub use summary::OpSummary;
 
 use crate::cases::{self, Case, kind};
 use crate::judgement::Judgement;
 use crate::one_op::Argument;
 use crate::oracle::{Oracle, Terms};
+use crate::pulse::{Pulse, Stopped};
 use crate::report::junit::{Ending, Suite, TestCase};
 use crate::verdict::Verdict;
 use guarded::{Guarded, poisoned};
-use lockstep_runtime::graph::{TensorType, infer};
+use lockstep_runtime::graph::{Op, TensorType, infer};
 use lockstep_runtime::hal::{DeviceInfo, Error as DeviceError, NumericsProfile, OpQuery, Support};
 use lockstep_runtime::plan;
 use lockstep_runtime::tensor::{DType, HostTensor};
@@ -33,6 +34,20 @@ pub struct Selection {
     pub op: Option<String>,
     /// Only this dtype.
     pub dtype: Option<DType>,
+}
+
+impl Selection {
+    /// Whether an op is to be tested.
+    fn includes(&self, op: &Op) -> bool {
+        let is_named = |name: &str| self.op.as_ref().is_none_or(|only| only.eq_ignore_ascii_case(name));
+        is_named(op.name()) || is_named(kind(op))
+    }
+
+    /// The dtypes of a device that are to be tested.
+    fn dtypes(&self, device: &Arc<dyn Device>) -> Vec<DType> {
+        let dtypes = device.info().dtypes.iter().copied();
+        dtypes.filter(|dtype| self.dtype.is_none_or(|only| only == *dtype)).collect()
+    }
 }
 
 /// One case on one device.
@@ -68,6 +83,8 @@ pub struct Conformance {
     pub cases: Vec<CaseReport>,
     /// The properties.
     pub properties: Vec<PropertyReport>,
+    /// Where the device was lost, if it was; what follows is [`Verdict::NotRun`].
+    pub stopped: Option<Stopped>,
 }
 
 impl CaseReport {
@@ -153,20 +170,16 @@ pub fn conform(
 ) -> Result<Conformance> {
     let oracle = Oracle::new()?;
     let info: &DeviceInfo = device.info();
-    let dtypes = info.dtypes.iter().filter(|dtype| selection.dtype.is_none_or(|only| only == **dtype));
-    let dtypes: Vec<DType> = dtypes.copied().collect();
-    let is_selected = |case: &&Case| {
-        let is_named = |name: &str| selection.op.as_ref().is_none_or(|only| only.eq_ignore_ascii_case(name));
-        is_named(case.op.name()) || is_named(kind(&case.op))
-    };
+    let dtypes = selection.dtypes(device);
     let all = cases::all();
-    let selected: Vec<&Case> = all.iter().filter(is_selected).collect();
+    let selected: Vec<&Case> = all.iter().filter(|case| selection.includes(&case.op)).collect();
     let total = selected.len() * dtypes.len();
     let mut reports = Vec::with_capacity(total);
+    let mut pulse = Pulse::new(device);
     for &dtype in &dtypes {
         for case in &selected {
             let case = case.in_dtype(dtype);
-            let mut report = run_case(device, &oracle, dtype, &case)?;
+            let mut report = run_case(device, &oracle, dtype, &case, &mut pulse)?;
             report.explained = expectations.of(&info.id, &report);
             reports.push(report);
             progress(reports.len(), total);
@@ -174,7 +187,7 @@ pub fn conform(
     }
     let mut properties = Vec::new();
     for &dtype in &dtypes {
-        properties.extend(properties::check(device, dtype, selection)?);
+        properties.extend(properties::check(device, dtype, selection, &mut pulse)?);
     }
     Ok(Conformance {
         device: info.id.clone(),
@@ -183,10 +196,12 @@ pub fn conform(
         numerics: info.numerics.clone(),
         cases: reports,
         properties,
+        stopped: pulse.stopped().cloned(),
     })
 }
 
-/// Panics with every failure of a device, unexplained refusals among them. For `cargo test`.
+/// Panics with every failure of a device: what does not hold, refusals and failures that nobody expects, and expectations
+/// that nothing meets any more. For `cargo test`.
 ///
 /// # Panics
 /// If the device does not conform.
@@ -194,6 +209,9 @@ pub fn assert_conforms(device: &Arc<dyn Device>, expectations: &Expectations) {
     let found = conform(device, &Selection::default(), expectations, &|_, _| {});
     let found = found.unwrap_or_else(|error| panic!("the suite itself failed: {error}"));
     let mut failures = found.failures();
+    failures.extend(found.stopped.iter().map(Stopped::to_string));
+    let stale = expectations.stale(&found.device, &found.cases);
+    failures.extend(stale.iter().map(|entry| format!("stale expectation: {entry}; take it out")));
     for case in found.cases.iter().filter(|case| case.is_unexplained_refusal()) {
         failures.push(format!("{} {}: {}", case.dtype, case.case, case.verdict));
     }
@@ -206,7 +224,13 @@ pub fn assert_conforms(device: &Arc<dyn Device>, expectations: &Expectations) {
     );
 }
 
-fn run_case(device: &Arc<dyn Device>, oracle: &Oracle, dtype: DType, case: &Case) -> Result<CaseReport> {
+fn run_case(
+    device: &Arc<dyn Device>,
+    oracle: &Oracle,
+    dtype: DType,
+    case: &Case,
+    pulse: &mut Pulse<'_>,
+) -> Result<CaseReport> {
     let report = |verdict: Verdict, judgement: Option<Judgement>| CaseReport {
         op: case.op.name().to_owned(),
         dtype,
@@ -221,6 +245,9 @@ fn run_case(device: &Arc<dyn Device>, oracle: &Oracle, dtype: DType, case: &Case
         Support::Rewrite(_) => dtype,
         Support::No(reason) => return Ok(report(Verdict::Unsupported(reason.to_string()), None)),
     };
+    if let Some(stopped) = pulse.stopped() {
+        return Ok(report(Verdict::NotRun(stopped.briefly()), None));
+    }
     let arguments = case.arguments();
     let truth = oracle.truth("node", &case.op, &arguments);
     let found = run_thrice(device, case, &arguments);
@@ -234,8 +261,15 @@ fn run_case(device: &Arc<dyn Device>, oracle: &Oracle, dtype: DType, case: &Case
             return Ok(report(Verdict::Crash(format!("took values that it must refuse: {theirs}")), None));
         }
         (Err(error), _) => return Err(error),
-        (_, Err(error)) => return Ok(report(Verdict::Crash(error.to_string()), None)),
+        (_, Err(error)) => {
+            let verdict = match pulse.lost(&format!("{dtype} {}", case.describe()), &error) {
+                Some(stopped) => Verdict::NotRun(stopped.briefly()),
+                None => Verdict::Crash(error.to_string()),
+            };
+            return Ok(report(verdict, None));
+        }
     };
+    pulse.ran(&case.op, &arguments);
     let terms = Terms { accumulate, profile: &device.info().numerics };
     let judgement = oracle.judge(&case.op, &arguments, &truth[0], &found, terms)?;
     Ok(report(judgement.verdict.clone(), Some(judgement)))

@@ -71,6 +71,7 @@ impl Conformance {
         let unexplained = self.cases.iter().filter(|case| case.is_unexplained_refusal()).count();
         let failures = self.failures().len();
         let verdict = match (failures, unexplained + all.not_run) {
+            (0, _) if self.stopped.is_some() => "STOPPED",
             (0, 0) => "CONFORMS",
             (0, _) => "INCOMPLETE",
             _ => "FAILS",

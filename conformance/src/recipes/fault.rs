@@ -1,5 +1,6 @@
 //! What may be wrong with a kernel: one thing at a time, as it has been seen in the field.
 
+use crate::bounds::{largest_finite, smallest_normal};
 use lockstep_runtime::graph::Op;
 use lockstep_runtime::tensor::{DType, HostTensor};
 use serde::Serialize;
@@ -123,25 +124,6 @@ faults! {
     }
 }
 
-/// The largest finite number of a dtype.
-fn largest(dtype: DType) -> f64 {
-    match dtype {
-        DType::F16 => 65504.0,
-        DType::Bf16 => 255.0 * 2f64.powi(120),
-        DType::F32 => f64::from(f32::MAX),
-        _ => f64::MAX,
-    }
-}
-
-/// The smallest normal number of a dtype.
-fn smallest_normal(dtype: DType) -> f64 {
-    match dtype {
-        DType::F16 => 2f64.powi(-14),
-        DType::F64 => f64::MIN_POSITIVE,
-        _ => f64::from(f32::MIN_POSITIVE),
-    }
-}
-
 impl Fault {
     /// Whether a kernel of that op can have it.
     pub fn touches(self, op: &Op) -> bool {
@@ -177,7 +159,7 @@ impl Fault {
         match self {
             Fault::NanToZero => each(&mut values, &|x| if x.is_nan() { 0.0 } else { x }),
             Fault::InfinityToLargest => {
-                each(&mut values, &|x| if x.is_infinite() { largest(dtype).copysign(x) } else { x });
+                each(&mut values, &|x| if x.is_infinite() { largest_finite(dtype).copysign(x) } else { x });
             }
             Fault::SubnormalsFlushed => {
                 each(&mut values, &|x| if x.abs() < smallest_normal(dtype) { 0.0 } else { x });

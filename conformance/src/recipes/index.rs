@@ -9,10 +9,16 @@ fn blocks(shape: &[usize], axis: usize) -> Option<(usize, usize, usize)> {
     Some((shape[..axis].iter().product(), extent, shape[axis + 1..].iter().product()))
 }
 
+/// Indices, if all are within; what must be refused has no recipe.
+fn places(index: &HostTensor, extent: usize) -> Option<Vec<usize>> {
+    let within = |at: &f64| (0.0..extent as f64).contains(at);
+    index.to_f64().into_iter().map(|at| within(&at).then_some(at as usize)).collect()
+}
+
 pub(super) fn index_add(recipe: &Recipe, inputs: &[HostTensor], axis: usize) -> Option<Computed> {
     let [base, index, source] = inputs else { return None };
     let (outer, extent, inner) = blocks(base.shape(), axis)?;
-    let index: Vec<usize> = index.to_f64().into_iter().map(|at| at as usize).collect();
+    let index = places(index, extent)?;
     let mut sums = f32s(base);
     if recipe.has(Fault::BaseForgotten) {
         sums.fill(0.0);
@@ -49,16 +55,16 @@ pub(super) fn gather(
     axis: usize,
 ) -> Option<Computed> {
     let (outer, extent, inner) = blocks(data.shape(), axis)?;
-    let last = extent.checked_sub(1);
+    let (last, rows) = (extent.checked_sub(1), places(index, extent)?);
     let source = data.to_f64();
     let mut values = Vec::new();
     for block in 0..outer {
-        for at in index.to_f64() {
+        for &at in &rows {
             let at = match recipe.fault {
-                Some(Fault::IndexOffByOne) => (at as usize + 1).min(last?),
-                Some(Fault::IndexInEightBits) => (at as usize) & 0xff,
-                Some(Fault::IndexClamped) => (at as usize).min(last?.saturating_sub(1)),
-                _ => at as usize,
+                Some(Fault::IndexOffByOne) => (at + 1).min(last?),
+                Some(Fault::IndexInEightBits) => at & 0xff,
+                Some(Fault::IndexClamped) => at.min(last?.saturating_sub(1)),
+                _ => at,
             };
             values.extend_from_slice(source.get((block * extent + at) * inner..)?.get(..inner)?);
         }

@@ -40,7 +40,7 @@ pub(super) fn weights(recipe: &Recipe, row: &[f32]) -> Vec<f32> {
             let (mut peak, mut total) = (f32::NEG_INFINITY, 0.0f32);
             for &x in row {
                 let higher = peak.max(x);
-                let kept = if peak == f32::NEG_INFINITY { 0.0 } else { total * (peak - higher).exp() };
+                let kept = if total == 0.0 { 0.0 } else { total * (peak - higher).exp() };
                 (peak, total) =
                     (higher, kept + if x == f32::NEG_INFINITY { 0.0 } else { (x - higher).exp() });
             }

@@ -9,6 +9,7 @@
 use crate::compare::difference;
 use crate::one_op::{self, Argument};
 use crate::oracle::{Oracle, Terms};
+use crate::pulse::{Pulse, Stopped, is_of_device};
 use crate::verdict::Verdict;
 use lockstep_runtime::graph::DType;
 use lockstep_runtime::hal::{Error as DeviceError, OperandId, Step};
@@ -32,6 +33,14 @@ pub struct Modes {
     pub isolated: bool,
     /// The two streams, compared after each step.
     pub cumulative: bool,
+}
+
+/// What both devices have computed so far.
+struct Streams {
+    trusted: Stream,
+    tested: Stream,
+    /// The relative difference of the two by operand.
+    drifts: HashMap<OperandId, f64>,
 }
 
 /// Two devices and a graph.
@@ -62,8 +71,8 @@ impl Replay {
     /// Runs both devices on these inputs; `progress` is told of each step that is done, and of how many there are.
     ///
     /// # Errors
-    /// Inputs that do not fit; steps that the trusted device or the oracle cannot run. What the tested device fails at is no
-    /// error but [`Verdict::Crash`].
+    /// Inputs that do not fit; steps that the trusted device or the oracle refuses. What the tested device fails at is no
+    /// error but [`Verdict::Crash`]; a device that is lost midway ends it ([`Replayed::stopped`]) with what was measured.
     pub fn run(
         &self,
         inputs: &[(&str, &HostTensor)],
@@ -72,49 +81,93 @@ impl Replay {
     ) -> Result<Replayed> {
         let plan = self.plan(inputs)?;
         let steps = plan.program.steps();
-        let (mut trusted, mut tested) = (plan.start(), plan.start());
+        let mut streams = Streams { trusted: plan.start(), tested: plan.start(), drifts: HashMap::new() };
+        let mut pulse = Pulse::new(self.tested.prepared().device());
         let mut reports = Vec::with_capacity(steps.len());
-        let mut drifts: HashMap<OperandId, f64> = HashMap::new();
-        for (at, step) in steps.iter().enumerate() {
+        let mut stopped: Option<Stopped> = None;
+        for at in 0..steps.len() {
             let mut report = plan.report(at);
-            let outputs = self.trusted_step(&plan.arguments(step, &trusted), step)?;
-            if modes.isolated {
-                self.isolated(&plan, step, &trusted, &mut report)?;
+            if stopped.is_none() {
+                stopped = self.step(&plan, at, modes, &mut streams, &mut pulse, &mut report)?;
             }
-            let arguments = plan.arguments(step, &tested);
-            let found = self.tested_step(&arguments, step);
-            // After a crash the stream goes on with the trusted values, as the report's verdict says.
-            let found = match found {
-                Ok(found) => found,
-                Err(error) => {
-                    report.verdict = failed(&error);
-                    plan.stored(step, &outputs)?
-                }
-            };
-            for (&id, (trusted_value, tested_value)) in
-                step.outputs.iter().zip(outputs.into_iter().zip(found))
+            if let Some(stopped) = &stopped
+                && report.isolated.is_none()
             {
-                trusted.insert(id, trusted_value);
-                tested.insert(id, tested_value);
-            }
-            if modes.cumulative {
-                report.cumulative = plan.drift(step, &trusted, &tested, &mut drifts);
-            }
-            for id in &plan.last_read[at] {
-                trusted.remove(id);
-                tested.remove(id);
+                report.verdict = Verdict::NotRun(stopped.briefly());
             }
             reports.push(report);
             progress(at + 1, steps.len());
         }
-        let whole = self.whole_run(inputs);
-        let outputs = plan.outputs(self.output_names(), &trusted, &tested, whole.as_deref().ok());
-        let whole_run_error = whole.err().map(|error| error.to_string());
-        let mut replayed = Replayed { steps: reports, outputs, whole_run_error };
-        if modes.isolated {
-            self.blame(&plan, &trusted, &mut replayed)?;
+        let whole = if stopped.is_none() { Some(self.whole_run(inputs)) } else { None };
+        if let Some(Err(error)) = &whole {
+            stopped = pulse.lost("the whole run", error).cloned();
+        }
+        let (whole, whole_run_error) = match whole {
+            Some(Ok(whole)) => (Some(whole), None),
+            Some(Err(error)) if stopped.is_none() => (None, Some(error.to_string())),
+            _ => (None, None),
+        };
+        let outputs = plan.outputs(self.output_names(), &streams.trusted, &streams.tested, whole.as_deref());
+        let mut replayed = Replayed { steps: reports, outputs, whole_run_error, stopped };
+        if modes.isolated && replayed.stopped.is_none() {
+            self.blame(&plan, &streams.trusted, &mut replayed);
         }
         Ok(replayed)
+    }
+
+    /// A step on both devices. Where one of them is lost the report keeps what was measured of the step before.
+    fn step(
+        &self,
+        plan: &Plan,
+        at: usize,
+        modes: Modes,
+        streams: &mut Streams,
+        pulse: &mut Pulse<'_>,
+        report: &mut StepReport,
+    ) -> Result<Option<Stopped>> {
+        let step = &plan.program.steps()[at];
+        let mut on_trusted = || -> Result<(Vec<HostTensor>, Option<Error>)> {
+            let outputs = self.trusted_step(&plan.arguments(step, &streams.trusted), step)?;
+            let crashed =
+                if modes.isolated { self.isolated(plan, step, &streams.trusted, report)? } else { None };
+            Ok((outputs, crashed))
+        };
+        let (outputs, crashed) = match on_trusted() {
+            Ok(both) => both,
+            // The trusted device or the oracle: what was measured so far is worth keeping.
+            Err(error) if is_of_device(&error) => {
+                let device = self.trusted.info().id.clone();
+                return Ok(Some(Stopped { device, at: step.name.clone(), reason: error.to_string() }));
+            }
+            Err(error) => return Err(error),
+        };
+        let arguments = plan.arguments(step, &streams.tested);
+        let found = match crashed.map_or_else(|| self.tested_step(&arguments, step), Err) {
+            Ok(found) => {
+                pulse.ran(&step.op, &arguments);
+                found
+            }
+            Err(error) => {
+                if let Some(stopped) = pulse.lost(&step.name, &error) {
+                    return Ok(Some(stopped.clone()));
+                }
+                report.verdict = failed(&error);
+                // The stream goes on with the trusted values, as the report's verdict says.
+                plan.stored(step, &outputs)?
+            }
+        };
+        for (&id, (trusted, tested)) in step.outputs.iter().zip(outputs.into_iter().zip(found)) {
+            streams.trusted.insert(id, trusted);
+            streams.tested.insert(id, tested);
+        }
+        if modes.cumulative {
+            report.cumulative = plan.drift(step, &streams.trusted, &streams.tested, &mut streams.drifts);
+        }
+        for id in &plan.last_read[at] {
+            streams.trusted.remove(id);
+            streams.tested.remove(id);
+        }
+        Ok(None)
     }
 
     fn plan(&self, inputs: &[(&str, &HostTensor)]) -> Result<Plan> {
@@ -164,14 +217,18 @@ impl Replay {
         Ok(trials)
     }
 
-    fn isolated(&self, plan: &Plan, step: &Step, trusted: &Stream, report: &mut StepReport) -> Result<()> {
+    /// Judges a step alone; gives what the tested device fails with.
+    fn isolated(
+        &self,
+        plan: &Plan,
+        step: &Step,
+        trusted: &Stream,
+        report: &mut StepReport,
+    ) -> Result<Option<Error>> {
         let trial = self.trial(plan, step, trusted)?;
         let found = match trial.run(self.tested.prepared().device()) {
             Ok(found) => found,
-            Err(error) => {
-                report.verdict = failed(&error);
-                return Ok(());
-            }
+            Err(error) => return Ok(Some(error)),
         };
         let mut judgement = trial.judge(&found)?;
         report.verdict = judgement.verdict.clone();
@@ -193,7 +250,7 @@ impl Replay {
             report.devices_apart = difference(&found, &trial.truth);
         }
         report.isolated = Some(judgement);
-        Ok(())
+        Ok(None)
     }
 
     fn output_names(&self) -> impl Iterator<Item = &str> {
@@ -207,14 +264,15 @@ impl Replay {
 
     /// Patch blame, for the steps that are guilty or suspect: the tested stream again, with that step's truth in place of
     /// its result.
-    fn blame(&self, plan: &Plan, trusted: &Stream, replayed: &mut Replayed) -> Result<()> {
+    fn blame(&self, plan: &Plan, trusted: &Stream, replayed: &mut Replayed) {
         let steps = plan.program.steps();
         let accused = |report: &StepReport| matches!(report.verdict, Verdict::Wrong | Verdict::Suspect);
         for at in 0..steps.len() {
             if !accused(&replayed.steps[at]) {
                 continue;
             }
-            let Ok(patched) = self.patched(plan, at)? else { continue };
+            // A device that fails now takes away the blame, not what was measured.
+            let Ok(patched) = self.patched(plan, at) else { continue };
             let error = |stream: &Stream| -> f64 {
                 let far = |id: &OperandId| Some(difference(stream.get(id)?, trusted.get(id)?)?.rms.powi(2));
                 plan.output_ids().filter_map(|id| far(&plan.root(id))).sum::<f64>().sqrt()
@@ -223,28 +281,24 @@ impl Replay {
             let before = before.sqrt();
             replayed.steps[at].blame = (before > 0.0).then(|| 1.0 - error(&patched) / before);
         }
-        Ok(())
     }
 
-    /// The tested stream with the truth of step `patch` in place of its result; the inner error is the tested device's.
-    fn patched(&self, plan: &Plan, patch: usize) -> Result<std::result::Result<Stream, Error>> {
+    /// The tested stream with the truth of step `patch` in place of its result.
+    fn patched(&self, plan: &Plan, patch: usize) -> Result<Stream> {
         let mut stream = plan.start();
         for (at, step) in plan.program.steps().iter().enumerate() {
             let arguments = plan.arguments(step, &stream);
             let outputs = if at == patch {
                 plan.stored(step, &self.oracle.truth(&step.name, &step.op, &arguments)?)?
             } else {
-                match self.tested_step(&arguments, step) {
-                    Ok(outputs) => outputs,
-                    Err(error) => return Ok(Err(error)),
-                }
+                self.tested_step(&arguments, step)?
             };
             stream.extend(step.outputs.iter().copied().zip(outputs));
             for id in &plan.last_read[at] {
                 stream.remove(id);
             }
         }
-        Ok(Ok(stream))
+        Ok(stream)
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::compare::Difference;
 use crate::fingerprint::Fingerprint;
 use crate::judgement::Judgement;
+use crate::pulse::Stopped;
 use crate::verdict::Verdict;
 use serde::Serialize;
 
@@ -71,6 +72,8 @@ pub struct Replayed {
     pub outputs: Vec<OutputReport>,
     /// Why the tested device's whole run failed, if it did.
     pub whole_run_error: Option<String>,
+    /// Where a device was lost, if one was; what follows is [`Verdict::NotRun`].
+    pub stopped: Option<Stopped>,
 }
 
 impl Replayed {
@@ -84,10 +87,11 @@ impl Replayed {
         guilty
     }
 
-    /// Whether every step holds and the whole run is the sum of its steps.
+    /// Whether every step holds, no device was lost, and the whole run is the sum of its steps.
     pub fn holds(&self) -> bool {
         let is_fair = |step: &StepReport| step.verdict.holds() || matches!(step.verdict, Verdict::NotRun(_));
         self.whole_run_error.is_none()
+            && self.stopped.is_none()
             && self.steps.iter().all(is_fair)
             && self.outputs.iter().all(|output| output.whole_run_equals_steps == Some(true))
     }

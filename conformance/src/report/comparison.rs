@@ -1,6 +1,7 @@
 //! A comparison of two devices on one model, with all that one needs to repeat and to judge it.
 
 use super::html::{self, Error, Page};
+use crate::pulse::Stopped;
 use crate::replay::{Replayed, StepReport};
 use crate::verdict::Verdict;
 use lockstep_runtime::DeviceInfo;
@@ -84,6 +85,12 @@ fn headline(trusted: &str, tested: &str, replayed: &Replayed) -> Vec<String> {
             output.name
         ));
     }
+    if let Some(stopped) = &replayed.stopped {
+        lines.push(stopped_at(replayed, stopped));
+    }
+    if let Some(stopped) = &replayed.stopped {
+        lines.push(stopped_at(replayed, stopped));
+    }
     let judged: Vec<_> = replayed.steps.iter().filter_map(|step| step.isolated.as_ref()).collect();
     if lines.is_empty() && !judged.is_empty() {
         let suspects = replayed.steps.iter().filter(|step| step.verdict == Verdict::Suspect).count();
@@ -105,6 +112,18 @@ fn headline(trusted: &str, tested: &str, replayed: &Replayed) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// The line that says where a device was lost.
+pub(super) fn stopped_at(replayed: &Replayed, stopped: &Stopped) -> String {
+    let judged = replayed.steps.iter().filter(|step| step.isolated.is_some()).count();
+    format!(
+        "STOPPED at {}: {} is gone; {judged} of {} ops were judged, the others are NOT-RUN. If it fails there again, that op \
+         brings it down",
+        stopped.at,
+        stopped.device,
+        replayed.steps.len()
+    )
 }
 
 /// The line that names a guilty op.

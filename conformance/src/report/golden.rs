@@ -1,6 +1,6 @@
 //! A device held against a golden pack, with all that one needs to repeat and to judge it.
 
-use super::comparison::{guilty, shown};
+use super::comparison::{guilty, shown, stopped_at};
 use super::html::{self, Error, Page};
 use super::junit::{Ending, Suite, TestCase};
 use crate::golden::{Checked, Manifest, RecordedDevice};
@@ -86,6 +86,9 @@ impl GoldenReport {
 
 fn headline(recorded: &str, tested: &str, checked: &Checked) -> Vec<String> {
     let mut lines: Vec<String> = checked.replayed.guilty().into_iter().map(guilty).collect();
+    if let Some(stopped) = &checked.replayed.stopped {
+        lines.push(stopped_at(&checked.replayed, stopped));
+    }
     let worst = checked.values.iter().filter_map(|value| value.ratio).fold(0.0, f64::max);
     let verdict = if checked.holds() { "PASS" } else { "FAIL" };
     let held = checked.replayed.steps.iter().filter(|step| step.verdict.holds()).count();

@@ -3,7 +3,7 @@
 
 use lockstep_cpu::{CustomKernel, TensorView, TensorViewMut};
 use lockstep_runtime::graph::{self, Custom, CustomOp, DType, GraphBuilder, Op, TensorType, ValueId};
-use lockstep_runtime::hal::{Buffer, Executable, MemRules, OpQuery, Program, Result, Support, Usage};
+use lockstep_runtime::hal::{Buffer, Error, Executable, MemRules, OpQuery, Program, Result, Support, Usage};
 use lockstep_runtime::tensor::HostTensor;
 use lockstep_runtime::{Cancel, Device, DeviceInfo};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -114,5 +114,57 @@ impl CustomKernel for Stop {
         let x = inputs[0].elements::<f32>().ok_or("takes f32")?;
         outputs[0].elements::<f32>().ok_or("gives f32")?.copy_from_slice(x);
         Ok(())
+    }
+}
+
+/// A device whose driver fails at one op, and at nothing else.
+#[derive(Debug)]
+pub struct FailingAt {
+    inner: Arc<dyn Device>,
+    op: &'static str,
+}
+
+impl FailingAt {
+    pub fn device(inner: Arc<dyn Device>, op: &'static str) -> Arc<dyn Device> {
+        Arc::new(Self { inner, op })
+    }
+}
+
+impl Device for FailingAt {
+    fn info(&self) -> &DeviceInfo {
+        self.inner.info()
+    }
+
+    fn mem_rules(&self) -> MemRules {
+        self.inner.mem_rules()
+    }
+
+    fn support(&self, query: &OpQuery<'_>) -> Support {
+        self.inner.support(query)
+    }
+
+    fn alloc(&self, bytes: usize, usage: Usage) -> Result<Buffer> {
+        self.inner.alloc(bytes, usage)
+    }
+
+    fn write(&self, destination: &Buffer, at: usize, source: &[u8]) -> Result<()> {
+        self.inner.write(destination, at, source)
+    }
+
+    fn read(&self, source: &Buffer, at: usize, destination: &mut [u8]) -> Result<()> {
+        self.inner.read(source, at, destination)
+    }
+
+    fn compile(self: Arc<Self>, program: Arc<Program>) -> Result<Box<dyn Executable>> {
+        if let Some(step) = program.steps().iter().find(|step| step.op.name() == self.op) {
+            return Err(Error::Device {
+                device: self.info().id.clone(),
+                node: step.name.clone(),
+                call: "launch".to_owned(),
+                code: 700,
+                driver_text: "illegal address".to_owned(),
+            });
+        }
+        self.inner.clone().compile(program)
     }
 }

@@ -15,6 +15,8 @@ use std::str::FromStr;
 const MOST_THREADS: usize = 4096;
 /// More texts than this in one batch cost memory and gain nothing.
 const MOST_TEXTS: usize = 4096;
+/// More graphs than this take days.
+const MOST_GRAPHS: usize = 100_000_000;
 
 /// Runs one neural-network graph on every device, and shows where devices differ.
 #[derive(Debug, Parser)]
@@ -120,6 +122,11 @@ fn count(text: &str, largest: usize) -> Result<usize, String> {
 
 pub(crate) fn threads(text: &str) -> Result<usize, String> {
     count(text, MOST_THREADS)
+}
+
+/// How many graphs are run; a number that no machine gets through is a slip.
+pub(crate) fn graphs(text: &str) -> Result<usize, String> {
+    count(text, MOST_GRAPHS)
 }
 
 /// The texts of one batch.

@@ -35,9 +35,17 @@ impl Failure {
         match error {
             Error::Device(hal::Error::Unsupported { .. })
             | Error::Plan(plan::Error::Device(hal::Error::Unsupported { .. })) => Failure::Unsupported(text),
-            Error::Device(
-                hal::Error::Unavailable { .. } | hal::Error::Device { .. } | hal::Error::OutOfMemory { .. },
-            ) => Failure::NotMeasured(text),
+            // A plan computes constant parts on the device itself.
+            Error::Device(error) | Error::Plan(plan::Error::Device(error))
+                if matches!(
+                    error,
+                    hal::Error::Unavailable { .. }
+                        | hal::Error::Device { .. }
+                        | hal::Error::OutOfMemory { .. }
+                ) =>
+            {
+                Failure::NotMeasured(text)
+            }
             other => other.into(),
         }
     }

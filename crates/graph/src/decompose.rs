@@ -172,14 +172,26 @@ fn decompose_attention(b: &mut GraphBuilder, attention: &Attention, inputs: &[Va
     let dtype = b.ty(q).dtype;
     let product = b.matmul("product", q, k)?;
     let scale = b.scalar("scale", dtype, attention.scale)?;
-    let mut scores = b.mul("scores", product, scale)?;
-    if let Some(positions) = positions {
-        let mask = if packed { same_sequence(b, positions, &out_shape[0])? } else { key_mask(b, positions)? };
-        let lowest = b.scalar("lowest", dtype, f64::NEG_INFINITY)?;
-        scores = b.select("masked", mask, scores, lowest)?;
-    }
-    let probabilities = b.softmax("probabilities", scores, 3)?;
-    let context = b.matmul("context", probabilities, v)?;
+    let scores = b.mul("scores", product, scale)?;
+    let context = match positions {
+        None => {
+            let probabilities = b.softmax("probabilities", scores, 3)?;
+            b.matmul("context", probabilities, v)?
+        }
+        Some(positions) => {
+            let mask =
+                if packed { same_sequence(b, positions, &out_shape[0])? } else { key_mask(b, positions)? };
+            let lowest = b.scalar("lowest", dtype, f64::NEG_INFINITY)?;
+            let scores = b.select("masked", mask, scores, lowest)?;
+            let probabilities = b.softmax("probabilities", scores, 3)?;
+            if packed {
+                context_of_own(b, probabilities, v, mask)?
+            } else {
+                let values = kept_values(b, positions, v)?;
+                b.matmul("context", probabilities, values)?
+            }
+        }
+    };
     let joined = b.transpose("joined", context, &[0, 2, 1, 3])?;
     b.reshape("", joined, &out_shape)
 }
@@ -205,6 +217,46 @@ fn batch_of_one(b: &mut GraphBuilder, x: ValueId) -> Result<ValueId> {
     let mut shape = b.ty(x).shape.clone();
     shape.insert(0, Dim::from(1));
     b.reshape("batch_of_one", x, &shape)
+}
+
+/// Values `[batch, heads, seq, size]` with zeros at masked keys. Their weight is 0, but 0 times NaN is NaN.
+fn kept_values(b: &mut GraphBuilder, mask: ValueId, v: ValueId) -> Result<ValueId> {
+    let (shape, dtype) = (b.ty(mask).shape.clone(), b.ty(v).dtype);
+    let mask = b.reshape("kept", mask, &[shape[0].clone(), Dim::from(1), shape[1].clone(), Dim::from(1)])?;
+    let zero = b.scalar("zero", dtype, 0.0)?;
+    b.select("kept_values", mask, v, zero)
+}
+
+/// Weighted values of packed sequences, where `same` says which value is of which row's sequence. Values of other sequences have
+/// weight 0, but 0 times NaN is NaN, and a value is of several rows: there is no zeroing it for some of them. So the product is of
+/// what is finite, and each infinity and NaN is added to the rows of its own sequence.
+fn context_of_own(
+    b: &mut GraphBuilder,
+    probabilities: ValueId,
+    v: ValueId,
+    same: ValueId,
+) -> Result<ValueId> {
+    let dtype = b.ty(v).dtype;
+    let (zero, one) = (b.scalar("zero", dtype, 0.0)?, b.scalar("one", dtype, 1.0)?);
+    let own = b.select("own", same, one, zero)?;
+    let difference = b.binary("difference", BinaryOp::Sub, v, v)?;
+    let is_finite = b.compare("is_finite", CompareOp::Eq, difference, zero)?;
+    let values = b.select("finite_values", is_finite, v, zero)?;
+    let mut context = b.matmul("finite_context", probabilities, values)?;
+    for (name, value) in [("inf", f64::INFINITY), ("-inf", f64::NEG_INFINITY), ("nan", f64::NAN)] {
+        let value_of = b.scalar(name, dtype, value)?;
+        let is_it = if value.is_nan() {
+            b.compare("is_nan", CompareOp::Ne, v, v)?
+        } else {
+            b.compare(&format!("is_{name}"), CompareOp::Eq, v, value_of)?
+        };
+        let marks = b.select("marks", is_it, one, zero)?;
+        let count = b.matmul("count", own, marks)?;
+        let has_any = b.compare("has_any", CompareOp::Gt, count, zero)?;
+        let added = b.select("added", has_any, value_of, zero)?;
+        context = b.add("context", context, added)?;
+    }
+    Ok(context)
 }
 
 /// bool `[batch, seq]` to `[batch, 1, 1, seq]`.

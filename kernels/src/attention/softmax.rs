@@ -6,7 +6,8 @@ use crate::simd::{Kernel, LANES, Simd};
 /// Keys whose terms are summed before the sum is added to the total, to keep chains of roundings short.
 const SUMMED_KEYS: usize = 16;
 
-/// Turns `scores`, `[keys, width]`, into `exp(score - largest score of the column)`, and gives each column's 1 / sum.
+/// Turns `scores`, `[keys, width]`, into `exp(score - largest score of the column)`, and gives each column's 1 / sum. A column
+/// of nothing but -inf becomes zeros and gives 0, as the op Softmax says.
 pub(super) struct ColumnSoftmax<'a> {
     pub(super) scores: &'a mut [f32],
     pub(super) width: usize,
@@ -30,18 +31,22 @@ impl Kernel for &mut ColumnSoftmax<'_> {
                 }
             }
             let largest = simd.max(simd.max(largest[0], largest[1]), simd.max(largest[2], largest[3]));
+            let is_lowest = simd.eq(largest, simd.splat(f32::NEG_INFINITY));
+            let shift = simd.select(is_lowest, simd.zero(), largest);
             let mut total = simd.zero();
             for rows in scores.chunks_mut(SUMMED_KEYS * width) {
                 let mut sum = simd.zero();
                 for row in rows.chunks_exact_mut(width) {
                     let lanes = &mut row[first..first + LANES];
-                    let term = exp(simd, simd.sub(simd.load(lanes), largest));
+                    let term = exp(simd, simd.sub(simd.load(lanes), shift));
                     simd.store(term, lanes);
                     sum = simd.add(sum, term);
                 }
                 total = simd.add(total, sum);
             }
-            simd.store(simd.div(simd.splat(1.0), total), &mut reciprocals[first..]);
+            let is_empty = simd.eq(total, simd.zero());
+            let reciprocal = simd.select(is_empty, simd.zero(), simd.div(simd.splat(1.0), total));
+            simd.store(reciprocal, &mut reciprocals[first..]);
         }
     }
 }

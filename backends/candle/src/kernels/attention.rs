@@ -49,15 +49,18 @@ fn attend(attention: &Attention, [q, k, v]: [&Tensor; 3], mask: Option<&Tensor>)
     let split =
         |x: &Tensor| x.reshape((batch, x.dims()[1], attention.heads, size))?.transpose(1, 2)?.contiguous();
     let scores = (split(q)?.matmul(&split(k)?.t()?)? * attention.scale)?;
-    let scores = match mask {
-        None => scores,
+    let (scores, v) = match mask {
+        None => (scores, v.clone()),
         Some(mask) => {
+            // A masked value has weight 0, but 0 times NaN is NaN.
+            let kept = mask.reshape((batch, keys, 1))?.broadcast_as(v.shape())?;
+            let v = kept.where_cond(v, &v.zeros_like()?)?;
             let lowest = Tensor::new(f64::NEG_INFINITY, &Device::Cpu)?.to_dtype(scores.dtype())?;
             let mask = mask.reshape((batch, 1, 1, keys))?.broadcast_as(scores.shape())?;
-            mask.where_cond(&scores, &lowest.broadcast_as(scores.shape())?)?
+            (mask.where_cond(&scores, &lowest.broadcast_as(scores.shape())?)?, v)
         }
     };
-    let context = softmax(&scores, 3)?.matmul(&split(v)?)?;
+    let context = softmax(&scores, 3)?.matmul(&split(&v)?)?;
     Ok(context.transpose(1, 2)?.reshape((batch, queries, hidden))?)
 }
 

@@ -12,7 +12,7 @@ use crate::output::Output;
 use crate::progress::progress_bar;
 use crate::reports::{ReportArguments, command_line};
 use clap::{Args, ValueEnum};
-use lockstep_conformance::replay::{Modes, Replay, StepReport};
+use lockstep_conformance::replay::{Modes, Replay, Replayed, StepReport};
 use lockstep_conformance::report::junit::{Ending, Suite, TestCase};
 use lockstep_conformance::report::{Comparison, Setting};
 use lockstep_runtime::tensor::DType;
@@ -76,6 +76,16 @@ pub(crate) enum Mode {
     Both,
 }
 
+/// What the shell is told of a replay; numbers come first, then a device that was lost.
+pub(crate) fn outcome_of(replayed: &Replayed) -> Outcome {
+    match &replayed.stopped {
+        _ if !replayed.guilty().is_empty() => Err(Failure::Reported),
+        Some(stopped) => Err(Failure::NotMeasured(stopped.to_string())),
+        None if replayed.holds() => Ok(()),
+        None => Err(Failure::Reported),
+    }
+}
+
 /// Compares, prints, and fails if an op is guilty.
 pub(crate) fn compare(arguments: &CompareArguments, output: &mut Output) -> Outcome {
     let [trusted, tested] = arguments.devices.as_slice() else {
@@ -127,7 +137,7 @@ pub(crate) fn compare(arguments: &CompareArguments, output: &mut Output) -> Outc
         print::print(&report, arguments.checkpoints, output)?;
     }
     output.flush()?;
-    if report.replayed.holds() { Ok(()) } else { Err(Failure::Reported) }
+    outcome_of(&report.replayed)
 }
 
 /// A test case for each op.

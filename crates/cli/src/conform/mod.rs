@@ -1,5 +1,6 @@
 //! `lockstep conform`: every op of a device against its bounds, and the suite against known faults.
 
+mod fuzz;
 mod localisation;
 mod mutants;
 mod print;
@@ -27,11 +28,14 @@ Examples:
   lockstep conform --device cpu --op LayerNorm --dtype bf16
   lockstep conform --require cuda --junit report.xml
   lockstep conform --mutants
+  lockstep conform --fuzz 1000 --device cpu --dtype f16 --keep failing
 
 Every op runs in every dtype that a device claims, over shapes and values chosen to hurt, between guards, three times with \
 poisoned memory in between. Each element is held to a bound computed from float64 and from the device's numerics profile. \
+With --fuzz only random graphs of 1 to 12 ops run, each step held to its bound and a whole run to the bits of its steps; what \
+fails is shrunk to a small graph that fails in the same way, and a graph that a device refuses never counts as passed. \
 Exit codes: 0 all hold; 1 a number is WRONG, a run crashed, or an expected failure passes; 2 usage; 3 a required device is \
-not there; 4 a device refuses ops and no expectation says why.")]
+not there, or a device was lost midway; 4 a device refuses ops and no expectation says why.")]
 pub(crate) struct ConformArguments {
     /// A device to test; may be given several times [default: every device that is there]
     #[arg(long, value_name = "DEVICE")]
@@ -56,6 +60,20 @@ pub(crate) struct ConformArguments {
     model: Option<PathBuf>,
     #[command(flatten)]
     reports: ReportArguments,
+    /// Run so many random graphs instead of the cases, on each device and in each of its dtypes
+    #[arg(long, value_name = "N", value_parser = arguments::graphs)]
+    #[arg(conflicts_with_all = ["op", "expectations", "mutants", "html", "junit"])]
+    fuzz: Option<usize>,
+    /// With --fuzz: the first graph's seed; each next one's is one more
+    #[arg(long, value_name = "SEED", requires = "fuzz", default_value_t = 1)]
+    seed: u64,
+    /// With --fuzz: write graphs that fail, shrunk, to folders in this one
+    #[arg(long, value_name = "DIR", requires = "fuzz")]
+    keep: Option<PathBuf>,
+    /// Run a graph that --keep wrote, instead of the cases
+    #[arg(long, value_name = "DIR")]
+    #[arg(conflicts_with_all = ["fuzz", "op", "dtype", "expectations", "mutants", "html", "junit"])]
+    replay: Option<PathBuf>,
     /// Threads of the cpu device [default: all]
     #[arg(long, value_name = "N", value_parser = arguments::threads)]
     threads: Option<usize>,
@@ -75,6 +93,12 @@ pub(crate) fn conform(arguments: &ConformArguments, output: &mut Output) -> Outc
     let selection = Selection { op: arguments.op.clone(), dtype: arguments.dtype };
     if arguments.mutants {
         return mutants::mutants(&selection, arguments, output);
+    }
+    if let Some(graphs) = arguments.fuzz {
+        return fuzz::fuzz(graphs, arguments, output);
+    }
+    if let Some(folder) = &arguments.replay {
+        return fuzz::replay(folder, arguments, output);
     }
     let expectations = expectations(arguments.expectations.as_deref())?;
     let registry = backends::registry(arguments.threads)?;
@@ -97,7 +121,7 @@ pub(crate) fn conform(arguments: &ConformArguments, output: &mut Output) -> Outc
     }
     let whole_suite = arguments.op.is_none() && arguments.dtype.is_none();
     let stale: Vec<String> = (found.iter())
-        .filter(|_| whole_suite)
+        .filter(|tested| whole_suite && tested.stopped.is_none())
         .flat_map(|tested| expectations.stale(&tested.device, &tested.cases))
         .collect();
     let report = SuiteReport::new(found, absent, stale, command_line());
@@ -124,6 +148,9 @@ fn outcome(arguments: &ConformArguments, report: &SuiteReport) -> Outcome {
     let fails = |tested: &Conformance| !tested.failures().is_empty();
     if !report.stale_expectations.is_empty() || report.devices.iter().any(fails) {
         return Err(Failure::Reported);
+    }
+    if let Some(stopped) = report.devices.iter().find_map(|tested| tested.stopped.as_ref()) {
+        return Err(Failure::NotMeasured(stopped.to_string()));
     }
     if let Some(absent) = report.not_run.iter().find(|absent| arguments.require.contains(&absent.backend)) {
         let what = format!("{} is required and not there: {}", absent.backend, absent.reason);

@@ -56,6 +56,9 @@ pub(super) fn print(tested: &Conformance, output: &mut Output) -> Outcome {
     for case in unexplained.iter().take(MOST_LISTED) {
         output.line(format_args!("REFUSED {} {}: {}", case.dtype, case.case, case.verdict))?;
     }
+    if let Some(stopped) = &tested.stopped {
+        output.line(format_args!("STOPPED {stopped}"))?;
+    }
     output.line(format_args!("{}\n", tested.headline()))
 }
 

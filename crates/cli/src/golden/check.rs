@@ -2,6 +2,7 @@
 
 use crate::arguments::DeviceArguments;
 use crate::backends;
+use crate::compare::outcome_of;
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 use crate::progress::progress_bar;
@@ -83,6 +84,7 @@ pub(super) fn check(arguments: &CheckArguments, output: &mut Output) -> Outcome 
         print(&report, output)?;
     }
     output.flush()?;
+    outcome_of(&report.checked.replayed)?;
     if report.checked.holds() { Ok(()) } else { Err(Failure::Reported) }
 }
 
