@@ -17,6 +17,7 @@ pub mod conform;
 pub mod fingerprint;
 pub mod fuzz;
 pub mod golden;
+pub mod inputs;
 pub mod judgement;
 #[cfg(feature = "mutants")]
 pub mod localisation;
@@ -31,8 +32,10 @@ pub mod random;
 pub mod recipes;
 pub mod replay;
 pub mod report;
+pub mod repro;
 pub mod rounding;
 pub mod ulp;
 #[cfg(feature = "mutants")]
 pub mod vanishing;
 pub mod verdict;
+mod whole_folder;

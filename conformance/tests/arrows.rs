@@ -11,6 +11,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("lockstep-hal", &["lockstep-graph"]),
     ("lockstep-plan", &["lockstep-hal"]),
     ("lockstep-runtime", &["lockstep-plan"]),
+    ("lockstep-onnx", &["lockstep-graph"]),
     ("lockstep-reference", &["lockstep-hal", "lockstep-kernels"]),
     ("lockstep-cpu", &["lockstep-hal", "lockstep-kernels"]),
     ("lockstep-candle", &["lockstep-hal", "lockstep-kernels"]),
@@ -24,7 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that the core (the runtime with the CPU backend) may not pull in, however indirectly.
-const HEAVY: &[&str] = &["candle-core", "tokenizers", "clap", "indicatif", "comfy-table"];
+const HEAVY: &[&str] = &["candle-core", "tokenizers", "clap", "indicatif", "comfy-table", "prost"];
 
 /// The most crates that the core may consist of, ours included.
 const CORE_LIMIT: usize = 60;

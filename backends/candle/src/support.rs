@@ -10,10 +10,6 @@ pub(crate) fn support(query: &OpQuery<'_>) -> Support {
         return Support::no("candle has no i8 tensors; store these values as i32");
     }
     match query.op {
-        // It looks at the upper half of an f64 only, and rounds what is just above a tie down.
-        Op::Cast { to: DType::F16 | DType::Bf16 } if query.inputs.iter().any(|ty| ty.dtype == DType::F64) => {
-            Support::no("candle rounds f64 to half precision wrongly next to ties; cast to f32 first")
-        }
         Op::Cast { .. }
         | Op::Compare(_)
         | Op::Select

@@ -17,6 +17,7 @@ use crate::one_op::Argument;
 use crate::oracle::{Oracle, Terms};
 use crate::pulse::{Pulse, Stopped};
 use crate::report::junit::{Ending, Suite, TestCase};
+use crate::repro::{MOST_KEPT, Offender};
 use crate::verdict::Verdict;
 use guarded::{Guarded, poisoned};
 use lockstep_runtime::graph::{Op, TensorType, infer};
@@ -66,6 +67,9 @@ pub struct CaseReport {
     pub judgement: Option<Judgement>,
     /// What is expected of it, if something is.
     pub explained: Option<Explained>,
+    /// Its tensors, if it is one of the first that fail ([`crate::repro::MOST_KEPT`]).
+    #[serde(skip)]
+    pub offender: Option<Offender>,
 }
 
 /// Everything that was tested on one device.
@@ -176,11 +180,16 @@ pub fn conform(
     let total = selected.len() * dtypes.len();
     let mut reports = Vec::with_capacity(total);
     let mut pulse = Pulse::new(device);
+    let mut kept = 0;
     for &dtype in &dtypes {
         for case in &selected {
             let case = case.in_dtype(dtype);
             let mut report = run_case(device, &oracle, dtype, &case, &mut pulse)?;
             report.explained = expectations.of(&info.id, &report);
+            if !report.fails() || kept == MOST_KEPT {
+                report.offender = None;
+            }
+            kept += usize::from(report.offender.is_some());
             reports.push(report);
             progress(reports.len(), total);
         }
@@ -238,6 +247,7 @@ fn run_case(
         verdict,
         judgement,
         explained: None,
+        offender: None,
     };
     let accumulate = match support(device, case)? {
         Support::Native(claim) => claim.accumulate,
@@ -252,7 +262,7 @@ fn run_case(
     let truth = oracle.truth("node", &case.op, &arguments);
     let found = run_thrice(device, case, &arguments);
     let (truth, found) = match (truth, found) {
-        (Ok(truth), Ok(found)) => (truth, found),
+        (Ok(mut truth), found) => (truth.swap_remove(0), found),
         // Values that an op cannot take are refused by both, or by none.
         (Err(theirs), Err(ours)) if is_of_values(&theirs) && is_of_values(&ours) => {
             return Ok(report(Verdict::Exact, None));
@@ -261,18 +271,39 @@ fn run_case(
             return Ok(report(Verdict::Crash(format!("took values that it must refuse: {theirs}")), None));
         }
         (Err(error), _) => return Err(error),
-        (_, Err(error)) => {
-            let verdict = match pulse.lost(&format!("{dtype} {}", case.describe()), &error) {
-                Some(stopped) => Verdict::NotRun(stopped.briefly()),
-                None => Verdict::Crash(error.to_string()),
-            };
-            return Ok(report(verdict, None));
-        }
     };
-    pulse.ran(&case.op, &arguments);
+    match &found {
+        Ok(_) => pulse.ran(&case.op, &arguments),
+        Err(error) => {
+            if let Some(stopped) = pulse.lost(&format!("{dtype} {}", case.describe()), error) {
+                return Ok(report(Verdict::NotRun(stopped.briefly()), None));
+            }
+        }
+    }
     let terms = Terms { accumulate, profile: &device.info().numerics };
-    let judgement = oracle.judge(&case.op, &arguments, &truth[0], &found, terms)?;
-    Ok(report(judgement.verdict.clone(), Some(judgement)))
+    let storage = outputs(case)?[0].dtype;
+    let limits = oracle.limits(&case.op, &arguments, &truth, storage, terms)?;
+    let mut report = match &found {
+        Ok(found) => {
+            let judgement = limits.judge(&truth, found)?;
+            report(judgement.verdict.clone(), Some(judgement))
+        }
+        Err(error) => report(Verdict::Crash(error.to_string()), None),
+    };
+    report.offender = report.verdict.is_guilty().then(|| Offender {
+        node: case.op.name().to_owned(),
+        op: case.op.clone(),
+        arguments,
+        truth,
+        worst_case: limits.worst_case,
+        found: found.ok(),
+        storage,
+        accumulate,
+        verdict: report.verdict.clone(),
+        of_worst_case: report.judgement.as_ref().map(|judgement| judgement.of_worst_case),
+        fits: None,
+    });
+    Ok(report)
 }
 
 /// Once, then on poison, then again: the third run must give the first one's bits.
@@ -296,10 +327,16 @@ fn is_of_values(error: &Error) -> bool {
     )
 }
 
+fn types(case: &Case) -> Vec<TensorType> {
+    case.inputs.iter().map(|x| TensorType::fixed(x.dtype(), x.shape())).collect()
+}
+
+fn outputs(case: &Case) -> Result<Vec<TensorType>> {
+    Ok(infer("node", &case.op, &types(case).iter().collect::<Vec<_>>()).map_err(DeviceError::from)?)
+}
+
 fn support(device: &Arc<dyn Device>, case: &Case) -> Result<Support> {
-    let types: Vec<TensorType> =
-        case.inputs.iter().map(|x| TensorType::fixed(x.dtype(), x.shape())).collect();
-    let types: Vec<&TensorType> = types.iter().collect();
-    let outputs = infer("node", &case.op, &types).map_err(DeviceError::from)?;
-    Ok(device.support(&OpQuery { op: &case.op, inputs: &types, outputs: &outputs }))
+    let (inputs, outputs) = (types(case), outputs(case)?);
+    let inputs: Vec<&TensorType> = inputs.iter().collect();
+    Ok(device.support(&OpQuery { op: &case.op, inputs: &inputs, outputs: &outputs }))
 }

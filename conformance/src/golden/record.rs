@@ -2,6 +2,7 @@
 
 use super::manifest::{GRAPH, MANIFEST, Manifest, Recorded, RecordedDevice, SCHEMA, TENSORS, sha256};
 use super::{DocumentRecording, Error, Result, at_tokens};
+use crate::whole_folder::{taken, write_whole};
 use lockstep_runtime::graph::Graph;
 use lockstep_runtime::tensor::{DType, HostTensor, write_safetensors};
 use lockstep_runtime::{RunOptions, Session};
@@ -76,15 +77,9 @@ pub fn record(session: &Session, recording: &Recording<'_>, folder: &Path) -> Re
     let of_documents =
         documents.iter().flat_map(|(_, tensors)| tensors).map(|(name, tensor)| (*name, tensor));
     let tensors: Vec<(&str, &HostTensor)> = given.chain(tapped).chain(gave).chain(of_documents).collect();
-    let partial = partial(folder);
-    let written = write(&partial, &manifest, &text, &tensors).and_then(|()| {
-        fs::rename(&partial, folder).map_err(|source| Error::Io { path: folder.to_owned(), source })
-    });
-    if written.is_err() {
-        // Nothing half-written stays behind; that it cannot be removed either is no news.
-        let _ = fs::remove_dir_all(&partial);
-    }
-    written.map(|()| manifest)
+    let failed = |path: &Path, source| Error::Io { path: path.to_owned(), source };
+    write_whole(folder, failed, |partial| write(partial, &manifest, &text, &tensors))?;
+    Ok(manifest)
 }
 
 /// Whether a pack can be written to a folder; worth asking before much is run.
@@ -95,15 +90,7 @@ pub fn is_free(folder: &Path) -> Result<()> {
     if !folder.exists() {
         return Ok(());
     }
-    let source =
-        std::io::Error::new(std::io::ErrorKind::AlreadyExists, "exists already; choose another name");
-    Err(Error::Io { path: folder.to_owned(), source })
-}
-
-/// Beside the folder, so that it can be renamed to it.
-fn partial(folder: &Path) -> std::path::PathBuf {
-    let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    folder.with_file_name(format!("{name}.{}.partial", std::process::id()))
+    Err(Error::Io { path: folder.to_owned(), source: taken() })
 }
 
 fn write(folder: &Path, manifest: &Manifest, graph: &str, tensors: &[(&str, &HostTensor)]) -> Result<()> {
@@ -111,7 +98,6 @@ fn write(folder: &Path, manifest: &Manifest, graph: &str, tensors: &[(&str, &Hos
         let path = path.to_owned();
         move |source| Error::Io { path, source }
     };
-    fs::create_dir_all(folder).map_err(io(folder))?;
     let path = folder.join(TENSORS);
     let failed = |error: lockstep_runtime::tensor::Error| Error::Mismatch {
         path: path.clone(),

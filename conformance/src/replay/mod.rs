@@ -4,12 +4,13 @@
 //! go through them, the trusted device's and the tested device's, each on what it computed before; that is *cumulative*.
 //! *Isolated*, each step is run on the tested device once more, on the trusted stream's values rounded to what the tested
 //! device stores, and judged against the truth of exactly those. A value is dropped after its last reader, so that memory
-//! holds no more than a run does.
+//! holds no more than a run does; only the tensors of the first guilty steps are kept, as evidence.
 
 use crate::compare::difference;
 use crate::one_op::{self, Argument};
 use crate::oracle::{Oracle, Terms};
 use crate::pulse::{Pulse, Stopped, is_of_device};
+use crate::repro::MOST_KEPT;
 use crate::verdict::Verdict;
 use lockstep_runtime::graph::DType;
 use lockstep_runtime::hal::{Error as DeviceError, OperandId, Step};
@@ -85,6 +86,7 @@ impl Replay {
         let mut pulse = Pulse::new(self.tested.prepared().device());
         let mut reports = Vec::with_capacity(steps.len());
         let mut stopped: Option<Stopped> = None;
+        let mut kept = 0;
         for at in 0..steps.len() {
             let mut report = plan.report(at);
             if stopped.is_none() {
@@ -94,6 +96,11 @@ impl Replay {
                 && report.isolated.is_none()
             {
                 report.verdict = Verdict::NotRun(stopped.briefly());
+                report.offender = None;
+            }
+            kept += usize::from(report.offender.is_some());
+            if kept > MOST_KEPT {
+                report.offender = None;
             }
             reports.push(report);
             progress(at + 1, steps.len());
@@ -228,7 +235,11 @@ impl Replay {
         let trial = self.trial(plan, step, trusted)?;
         let found = match trial.run(self.tested.prepared().device()) {
             Ok(found) => found,
-            Err(error) => return Ok(Some(error)),
+            Err(error) => {
+                report.verdict = failed(&error);
+                report.offender = report.verdict.is_guilty().then(|| trial.offender(None, report));
+                return Ok(Some(error));
+            }
         };
         let mut judgement = trial.judge(&found)?;
         report.verdict = judgement.verdict.clone();
@@ -250,6 +261,7 @@ impl Replay {
             report.devices_apart = difference(&found, &trial.truth);
         }
         report.isolated = Some(judgement);
+        report.offender = report.verdict.is_guilty().then(|| trial.offender(Some(found), report));
         Ok(None)
     }
 

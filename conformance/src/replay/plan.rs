@@ -106,6 +106,7 @@ impl Plan {
             devices_apart: None,
             cumulative: None,
             blame: None,
+            offender: None,
         }
     }
 

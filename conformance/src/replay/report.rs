@@ -4,6 +4,7 @@ use crate::compare::Difference;
 use crate::fingerprint::Fingerprint;
 use crate::judgement::Judgement;
 use crate::pulse::Stopped;
+use crate::repro::Offender;
 use crate::verdict::Verdict;
 use serde::Serialize;
 
@@ -47,6 +48,9 @@ pub struct StepReport {
     pub cumulative: Option<Drift>,
     /// How much of the final difference goes away when this step alone is replaced by its truth, 1 for all of it.
     pub blame: Option<f64>,
+    /// Its tensors, if it is one of the first that are guilty ([`crate::repro::MOST_KEPT`]).
+    #[serde(skip)]
+    pub offender: Option<Offender>,
 }
 
 /// The final output of a name, on both devices.

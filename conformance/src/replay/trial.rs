@@ -1,9 +1,11 @@
 //! One step with the values that it is to be judged on.
 
+use super::report::StepReport;
 use crate::fingerprint::{Fingerprint, fingerprints};
 use crate::judgement::Judgement;
 use crate::one_op::{self, Argument};
 use crate::oracle::{Limits, Oracle, Terms};
+use crate::repro::Offender;
 use crate::verdict::Verdict;
 use lockstep_runtime::graph::Op;
 use lockstep_runtime::hal::Step;
@@ -23,6 +25,7 @@ pub struct StepTrial {
     pub(super) arguments: Vec<Argument>,
     pub(super) truth: HostTensor,
     limits: Limits,
+    accumulate: DType,
 }
 
 impl StepTrial {
@@ -35,7 +38,8 @@ impl StepTrial {
     ) -> Result<Self> {
         let truth = oracle.truth(&step.name, &step.op, &arguments)?.swap_remove(0);
         let limits = oracle.limits(&step.op, &arguments, &truth, storage, terms)?;
-        Ok(Self { node: step.name.clone(), op: step.op.clone(), storage, arguments, truth, limits })
+        let (node, op) = (step.name.clone(), step.op.clone());
+        Ok(Self { node, op, storage, arguments, truth, limits, accumulate: terms.accumulate })
     }
 
     /// What the step reads, as the tested device stores it.
@@ -65,6 +69,23 @@ impl StepTrial {
         match judgement.verdict {
             Verdict::Wrong => fingerprints(&self.op, &self.inputs(), &self.truth, found),
             _ => Vec::new(),
+        }
+    }
+
+    /// The step as evidence against the device: what it gave, or that it failed, and what follows.
+    pub(super) fn offender(self, found: Option<HostTensor>, report: &StepReport) -> Offender {
+        Offender {
+            node: self.node,
+            op: self.op,
+            arguments: self.arguments,
+            truth: self.truth,
+            worst_case: self.limits.worst_case,
+            found,
+            storage: self.storage,
+            accumulate: self.accumulate,
+            verdict: report.verdict.clone(),
+            of_worst_case: report.isolated.as_ref().map(|judgement| judgement.of_worst_case),
+            fits: report.fingerprints.first().map(|first| first.fault.describe().to_owned()),
         }
     }
 }

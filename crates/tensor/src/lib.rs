@@ -10,6 +10,7 @@ mod dtype;
 mod error;
 mod host;
 mod narrow;
+mod npy;
 mod safetensors;
 
 pub use bytes::{AlignedBytes, Bytes};
@@ -17,6 +18,7 @@ pub use dim::{Dim, Symbol, SymbolValues};
 pub use dtype::{DType, Element};
 pub use error::{Error, Result};
 pub use host::HostTensor;
+pub use npy::read_npy;
 pub use safetensors::{TensorSource, write_safetensors};
 
 /// How many elements a shape holds; the product of its extents.

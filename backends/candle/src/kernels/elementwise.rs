@@ -1,10 +1,11 @@
 //! Elementwise ops, broadcast by candle.
 
 use super::Result;
-use crate::buffer::candle_dtype;
+use crate::buffer::{CandleTensor, candle_dtype};
 use candle_core::{DType, Tensor};
 use lockstep_hal::Error;
 use lockstep_hal::graph::{BinaryOp, CompareOp, UnaryOp};
+use lockstep_hal::tensor::HostTensor;
 
 pub(super) fn unary(op: UnaryOp, x: &Tensor) -> Result<Tensor> {
     Ok(match op {
@@ -61,15 +62,21 @@ pub(super) fn select(condition: &Tensor, a: &Tensor, b: &Tensor, shape: &[usize]
 }
 
 /// candle's casts saturate from floats and keep the low bits of integers, as the op wants; integers on their way to narrow
-/// floats go through f64, as the host's cast does.
+/// floats go through f64, as the host's cast does. From f64 to half precision candle drops the low 32 bits before it rounds, and
+/// sends what is just above a tie to the wrong side; the host's cast does not.
 pub(super) fn cast(x: &Tensor, to: lockstep_hal::tensor::DType) -> Result<Tensor> {
     if to == lockstep_hal::tensor::DType::Bool {
         return Ok(x.ne(0.0)?);
     }
     let dtype = candle_dtype(to).ok_or_else(|| Error::program("candle has no i8 tensors"))?;
     let from_integer = matches!(x.dtype(), DType::I64 | DType::I32);
-    Ok(match dtype {
-        DType::F32 | DType::F16 | DType::BF16 if from_integer => x.to_dtype(DType::F64)?.to_dtype(dtype)?,
-        _ => x.to_dtype(dtype)?,
-    })
+    match dtype {
+        DType::F16 | DType::BF16 if from_integer || x.dtype() == DType::F64 => {
+            let wide = x.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?;
+            let host = HostTensor::from_slice(x.dims(), &wide)?.cast(to)?;
+            Ok(CandleTensor::from_host(&host)?.tensor)
+        }
+        DType::F32 if from_integer => Ok(x.to_dtype(DType::F64)?.to_dtype(dtype)?),
+        _ => Ok(x.to_dtype(dtype)?),
+    }
 }
