@@ -6,8 +6,8 @@
 //! Half the smallest subnormal stands where others put an absolute tolerance.
 //!
 //! Where the magnitudes of a sum add up to more than the largest number of the accumulate dtype, some order of summation
-//! overflows on its way to a result that does not; the bound is infinite there, and only there, and nothing is asked of such an
-//! element.
+//! overflows on its way to a result that does not; the bound is infinite there, and nothing is asked of such an element. The one other such
+//! place is an infinite value of an attention whose weight may underflow.
 
 use lockstep_runtime::graph::DType;
 
@@ -198,6 +198,11 @@ impl Arithmetic {
         let among_values = (2.0 + self.gamma(keys) + 8.0 * u + of_sum) * value;
         let of_underflow = keys as f64 * smallest_subnormal(self.accumulate);
         ((of_scores + of_softmax + of_sum) * weighted + of_underflow).min(among_values)
+    }
+
+    /// Whether scores can be so far apart that a weight is below the smallest normal number, and may become 0.
+    pub fn may_lose_weights(&self, scores: Scores) -> bool {
+        2.0 * scores.score * scores.scale > -smallest_normal(self.accumulate).ln()
     }
 }
 

@@ -110,7 +110,7 @@ pub fn bound(
         }
         Op::Gelu(_) => (inputs[0].to_f64().iter().zip(&y)).map(|(&x, &y)| arithmetic.gelu(x, y)).collect(),
         Op::Linear(parts) => linear(parts, inputs, &y, arithmetic, profile, reference)?,
-        Op::Attention(attention) => of_attention(attention, inputs, arithmetic, reference)?,
+        Op::Attention(attention) => of_attention(attention, inputs, &y, arithmetic, reference)?,
     };
     // Where a partial result may overflow the result may be anything, whatever it should be.
     let stored = |(&bound, &y): (&f64, &f64)| {
@@ -202,6 +202,7 @@ fn linear(
 fn of_attention(
     attention: &Attention,
     inputs: &[HostTensor],
+    y: &[f64],
     arithmetic: Arithmetic,
     reference: &Reference<'_>,
 ) -> Result<Vec<f64>> {
@@ -244,5 +245,10 @@ fn of_attention(
     let values = if merged { inputs[0].to_f64() } else { inputs[2].to_f64() };
     let value = values.iter().fold(0.0f64, |largest, x| largest.max(finite_size(*x)));
     let scores = Scores { size, keys, score: q * k, scale: attention.scale.abs() };
-    Ok(weighted.iter().map(|&weighted| arithmetic.attention(scores, weighted, value)).collect())
+    let bound = |(&weighted, &y): (&f64, &f64)| {
+        // Times an infinite value a weight that is 0 in the accumulate dtype, and not in the truth, is NaN.
+        let is_unsettled = y.is_infinite() && arithmetic.may_lose_weights(scores);
+        if is_unsettled { f64::INFINITY } else { arithmetic.attention(scores, weighted, value) }
+    };
+    Ok(weighted.iter().zip(y).map(bound).collect())
 }

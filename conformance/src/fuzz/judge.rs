@@ -13,6 +13,7 @@ use lockstep_runtime::hal::Error as DeviceError;
 use lockstep_runtime::tensor::HostTensor;
 use lockstep_runtime::{Device, Error, Result, Session, plan};
 use serde::Serialize;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -32,6 +33,26 @@ pub enum Way {
     NotPlanned,
     /// The process would have died.
     Panic,
+}
+
+impl Way {
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Way::Wrong => "WRONG",
+            Way::Crash => "CRASH",
+            Way::WholeRunFails => "WHOLE-RUN-FAILS",
+            Way::WholeRunDiffers => "WHOLE-RUN-DIFFERS",
+            Way::NotPlanned => "NOT-PLANNED",
+            Way::Panic => "PANIC",
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.way.name(), self.detail)
+    }
 }
 
 /// How a graph fails.
@@ -119,7 +140,8 @@ fn finding(replayed: &Replayed) -> Finding {
     if let Some(step) = replayed.steps.iter().find(|step| step.verdict.is_guilty()) {
         let way = if step.verdict == Verdict::Wrong { Way::Wrong } else { Way::Crash };
         let numbers = step.isolated.as_ref().map(numbers).unwrap_or_default();
-        let detail = format!("{} {} {}: {}{numbers}", step.node, step.op, step.output, step.verdict);
+        let said = if way == Way::Crash { format!(", {}", step.verdict) } else { numbers };
+        let detail = format!("{} {} {}{said}", step.node, step.op, step.output);
         return Finding::Failed(Failure { way, op: step.op.clone(), detail });
     }
     if let Some(stopped) = &replayed.stopped {

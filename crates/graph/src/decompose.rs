@@ -229,7 +229,8 @@ fn kept_values(b: &mut GraphBuilder, mask: ValueId, v: ValueId) -> Result<ValueI
 
 /// Weighted values of packed sequences, where `same` says which value is of which row's sequence. Values of other sequences have
 /// weight 0, but 0 times NaN is NaN, and a value is of several rows: there is no zeroing it for some of them. So the product is of
-/// what is finite, and each infinity and NaN is added to the rows of its own sequence.
+/// what is finite, and what an infinity or a NaN of a row's own sequence makes of it is added: itself, or NaN where the weight of
+/// an infinity is 0.
 fn context_of_own(
     b: &mut GraphBuilder,
     probabilities: ValueId,
@@ -239,22 +240,28 @@ fn context_of_own(
     let dtype = b.ty(v).dtype;
     let (zero, one) = (b.scalar("zero", dtype, 0.0)?, b.scalar("one", dtype, 1.0)?);
     let own = b.select("own", same, one, zero)?;
+    let is_zero = b.compare("is_zero", CompareOp::Eq, probabilities, zero)?;
+    let weightless = b.select("weightless", is_zero, own, zero)?;
     let difference = b.binary("difference", BinaryOp::Sub, v, v)?;
     let is_finite = b.compare("is_finite", CompareOp::Eq, difference, zero)?;
     let values = b.select("finite_values", is_finite, v, zero)?;
     let mut context = b.matmul("finite_context", probabilities, values)?;
-    for (name, value) in [("inf", f64::INFINITY), ("-inf", f64::NEG_INFINITY), ("nan", f64::NAN)] {
-        let value_of = b.scalar(name, dtype, value)?;
-        let is_it = if value.is_nan() {
-            b.compare("is_nan", CompareOp::Ne, v, v)?
-        } else {
-            b.compare(&format!("is_{name}"), CompareOp::Eq, v, value_of)?
-        };
-        let marks = b.select("marks", is_it, one, zero)?;
-        let count = b.matmul("count", own, marks)?;
-        let has_any = b.compare("has_any", CompareOp::Gt, count, zero)?;
-        let added = b.select("added", has_any, value_of, zero)?;
-        context = b.add("context", context, added)?;
+    let not_finite = b.select("not_finite", is_finite, zero, one)?;
+    let not_number = b.compare("not_number", CompareOp::Ne, v, v)?;
+    let mut added: Vec<(ValueId, ValueId, f64)> = vec![(weightless, not_finite, f64::NAN)];
+    let marks = b.select("nan", not_number, one, zero)?;
+    added.push((own, marks, f64::NAN));
+    for value in [f64::INFINITY, f64::NEG_INFINITY] {
+        let scalar = b.scalar("value", dtype, value)?;
+        let is_it = b.compare("is_infinite", CompareOp::Eq, v, scalar)?;
+        added.push((probabilities, b.select("infinite", is_it, one, zero)?, value));
+    }
+    for (weights, marks, value) in added {
+        let weight = b.matmul("weight", weights, marks)?;
+        let is_met = b.compare("is_met", CompareOp::Gt, weight, zero)?;
+        let value = b.scalar("met", dtype, value)?;
+        let met = b.select("added", is_met, value, zero)?;
+        context = b.add("context", context, met)?;
     }
     Ok(context)
 }

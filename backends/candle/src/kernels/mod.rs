@@ -15,8 +15,7 @@ use lockstep_hal::{Error, Operand};
 
 type Result<T> = std::result::Result<T, Fault>;
 
-/// Runs an op on inputs that fit it and gives a tensor of the output's dtype and shape, contiguous: candle sums a strided tensor
-/// in another order, so an op's bits would depend on where its operand comes from.
+/// Runs an op on inputs that fit it and gives a tensor of the output's dtype and shape.
 pub(crate) fn run(node: &str, op: &Op, inputs: &[CandleTensor], output: &Operand) -> Result<CandleTensor> {
     let shape = output.shape.as_slice();
     indexed::check(node, op, inputs)?;
@@ -27,14 +26,13 @@ pub(crate) fn run(node: &str, op: &Op, inputs: &[CandleTensor], output: &Operand
     if let (Op::Reshape { .. }, [x]) = (op, inputs) {
         return x.reshaped(shape);
     }
-    Ok(tensor(node, op, inputs, output)?.contiguous()?.into())
+    Ok(laid_out(&tensor(node, op, inputs, output)?)?.into())
 }
 
-/// Repeats along axes of extent 1. Where nothing is repeated candle would take strides of 0 for contiguous, and its extremes then
-/// divide by them.
-fn spread(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
-    let repeats = x.elem_count() != element_count(shape);
-    Ok(if repeats { x.broadcast_as(shape)? } else { x.reshape(shape)? })
+/// The same, row-major. candle sums a strided tensor in another order, so an op's bits would depend on where its operand comes
+/// from; and it takes an axis of extent 1 for contiguous whatever its stride is, and divides by that stride in extremes.
+fn laid_out(x: &Tensor) -> Result<Tensor> {
+    Ok(if x.stride().contains(&0) { x.force_contiguous()? } else { x.contiguous()? })
 }
 
 fn no_kernel(node: &str, op: &Op) -> Error {
@@ -52,7 +50,7 @@ fn tensor(node: &str, op: &Op, inputs: &[CandleTensor], output: &Operand) -> Res
         (Op::Cast { to }, [x]) => elementwise::cast(x, *to),
         (Op::MatMul, [a, b]) => composite::matmul(a, b),
         (Op::Transpose { permutation }, [x]) => Ok(x.permute(permutation.as_slice())?),
-        (Op::Expand { .. }, [x]) => spread(x, shape),
+        (Op::Expand { .. }, [x]) => Ok(x.broadcast_as(shape)?),
         (Op::Slice { axis, start, step, .. }, [x]) => indexed::slice(x, *axis, *start, *step, shape[*axis]),
         (Op::Concat { axis }, parts) => indexed::concat(parts, *axis),
         (Op::Gather { axis }, [data, index]) => indexed::gather(data, index, *axis, shape),
@@ -60,7 +58,7 @@ fn tensor(node: &str, op: &Op, inputs: &[CandleTensor], output: &Operand) -> Res
         (Op::Reduce { op, axes, .. }, [x]) => reduce::reduce(*op, x, axes, shape),
         (Op::Fill { dtype, value, .. }, []) => {
             let one = CandleTensor::from_host(&HostTensor::from_f64(*dtype, &[], &[*value])?)?;
-            spread(&one.tensor, shape)
+            Ok(one.tensor.broadcast_as(shape)?)
         }
         (Op::Iota { .. }, []) => Ok(Tensor::arange(0, shape[0] as i64, &Device::Cpu)?),
         (Op::Softmax { axis }, [x]) => composite::softmax(x, *axis),

@@ -5,9 +5,7 @@ use crate::backends;
 use crate::failure::{Failure, Outcome, with_causes};
 use crate::output::Output;
 use crate::progress::progress_bar;
-use lockstep_conformance::fuzz::{
-    Failure as Wrong, Finding, Found, Fuzzed, fuzz as run_graphs, judge, keep, kept,
-};
+use lockstep_conformance::fuzz::{Finding, Found, Fuzzed, fuzz as run_graphs, judge, keep, kept};
 use lockstep_runtime::Device;
 use lockstep_runtime::tensor::HostTensor;
 use serde_json::json;
@@ -64,8 +62,14 @@ pub(super) fn fuzz(graphs: usize, arguments: &ConformArguments, output: &mut Out
     outcome(arguments, &found, &absent)
 }
 
-/// Devices that are there, and the names and reasons of those that are not.
-fn present(arguments: &ConformArguments) -> Outcome<(Vec<Arc<dyn Device>>, Vec<(String, String)>)> {
+/// The name of a backend that is not there, and why.
+type Absent = (String, String);
+
+/// Devices that are there.
+type Open = Vec<Arc<dyn Device>>;
+
+/// Devices that are there, and backends that are not.
+fn present(arguments: &ConformArguments) -> Outcome<(Open, Vec<Absent>)> {
     let registry = backends::registry(arguments.threads)?;
     let (mut open, mut absent) = (Vec::new(), Vec::new());
     for present in devices(arguments, &registry)? {
@@ -83,7 +87,7 @@ fn folder_of(folder: &Path, fuzzed: &Fuzzed, failure: &Found) -> PathBuf {
 }
 
 /// What the shell is told; numbers come first.
-fn outcome(arguments: &ConformArguments, found: &[Fuzzed], absent: &[(String, String)]) -> Outcome {
+fn outcome(arguments: &ConformArguments, found: &[Fuzzed], absent: &[Absent]) -> Outcome {
     if found.iter().any(|fuzzed| !fuzzed.failures.is_empty()) {
         return Err(Failure::Reported);
     }
@@ -117,8 +121,7 @@ fn print(fuzzed: &Fuzzed, arguments: &ConformArguments, output: &mut Output) -> 
         let (before, after) = (failure.nodes, failure.sketch.nodes.len());
         output.line(format_args!(
             "FAIL seed {}, {before} nodes, shrunk to {after}: {}",
-            failure.seed,
-            said(&failure.failure)
+            failure.seed, failure.failure
         ))?;
         for line in &failure.shrunk {
             output.line(format_args!("  {line}"))?;
@@ -165,10 +168,6 @@ fn print(fuzzed: &Fuzzed, arguments: &ConformArguments, output: &mut Output) -> 
     ))
 }
 
-fn said(failure: &Wrong) -> String {
-    format!("{:?} {} {}", failure.way, failure.op, failure.detail)
-}
-
 /// Judges one graph that was kept, on each device.
 pub(super) fn replay(folder: &Path, arguments: &ConformArguments, output: &mut Output) -> Outcome {
     let kept = kept(folder).map_err(|error| Failure::Failed(with_causes(&error)))?;
@@ -191,7 +190,7 @@ pub(super) fn replay(folder: &Path, arguments: &ConformArguments, output: &mut O
             }
             Finding::Failed(failure) => {
                 outcome = Err(Failure::Reported);
-                ("FAILS", said(&failure))
+                ("FAILS", failure.to_string())
             }
         };
         rows.push((id, verdict, detail));
