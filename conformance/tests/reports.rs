@@ -33,7 +33,7 @@ fn compared(trusted: Arc<dyn Device>, tested: Arc<dyn Device>) -> Comparison {
     let inputs: [(&str, &HostTensor); 3] =
         [("input_ids", &batch.ids), ("token_type_ids", &batch.types), ("attention_mask", &batch.mask)];
     let modes = Modes { isolated: true, cumulative: true };
-    Comparison::new(setting, replay.run(&inputs, modes, &|_, _| {}).expect("a comparison"))
+    Comparison::new(setting, replay.run(&inputs, modes, &|_, _| {}).expect("a comparison"), None)
 }
 
 fn faulty() -> Comparison {

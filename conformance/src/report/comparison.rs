@@ -3,6 +3,7 @@
 use super::html::{self, Error, Page};
 use crate::pulse::Stopped;
 use crate::replay::{Replayed, StepReport};
+use crate::repro::Again;
 use crate::verdict::Verdict;
 use lockstep_runtime::DeviceInfo;
 use lockstep_runtime::tensor::DType;
@@ -41,6 +42,8 @@ pub struct Comparison {
     /// Steps and outputs.
     #[serde(flatten)]
     pub replayed: Replayed,
+    /// What a repro pack's op gives now, if it is one that was compared.
+    pub again: Option<Again>,
     /// What a person reads who reads nothing else.
     pub headline: Vec<String>,
 }
@@ -49,15 +52,11 @@ impl Comparison {
     /// The version of its JSON.
     pub const SCHEMA: &'static str = "lockstep-compare/2";
 
-    /// The report of a replay.
-    pub fn new(setting: Setting, replayed: Replayed) -> Self {
-        Self {
-            schema: Self::SCHEMA,
-            version: env!("CARGO_PKG_VERSION"),
-            headline: headline(&shown(&setting.trusted), &shown(&setting.tested), &replayed),
-            setting,
-            replayed,
-        }
+    /// The report of a replay; `again` of a pack's op.
+    pub fn new(setting: Setting, replayed: Replayed, again: Option<Again>) -> Self {
+        let mut headline = headline(&shown(&setting.trusted), &shown(&setting.tested), &replayed);
+        headline.extend(again.as_ref().map(Again::in_words));
+        Self { schema: Self::SCHEMA, version: env!("CARGO_PKG_VERSION"), setting, replayed, again, headline }
     }
 }
 

@@ -103,6 +103,17 @@ impl From<lockstep_conformance::golden::Error> for Failure {
     }
 }
 
+impl From<lockstep_conformance::repro::Error> for Failure {
+    fn from(error: lockstep_conformance::repro::Error) -> Self {
+        use lockstep_conformance::repro::Error;
+        match error {
+            Error::Run(error) => Failure::of_compared(error),
+            Error::Pack { .. } => Failure::Mismatch(with_causes(&error)),
+            _ => Failure::Failed(with_causes(&error)),
+        }
+    }
+}
+
 /// An error's text, and those of its causes that it does not already contain.
 pub(crate) fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();

@@ -21,6 +21,7 @@ mod inspect;
 mod output;
 mod progress;
 mod reports;
+mod repro;
 mod run;
 mod table;
 mod tokens;

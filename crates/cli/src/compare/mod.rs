@@ -11,6 +11,7 @@ use crate::given::{Given, TextArguments};
 use crate::output::Output;
 use crate::progress::progress_bar;
 use crate::reports::{ReportArguments, command_line};
+use crate::repro::ReproArguments;
 use clap::{Args, ValueEnum};
 use lockstep_conformance::replay::{Modes, Replay, Replayed, StepReport};
 use lockstep_conformance::report::junit::{Ending, Suite, TestCase};
@@ -26,6 +27,8 @@ Examples:
   lockstep compare models/bert-small/document-classifier --devices reference,cpu
   lockstep compare MODEL --devices reference,cpu --dtype bf16 --text \"a text\"
   lockstep compare MODEL --devices candle,cpu --file documents.jsonl --texts 4 --json
+  lockstep compare MODEL --devices reference,cpu --repro packs
+  lockstep compare packs/encoder.2.output.LayerNorm --devices reference,cpu
 
 Of two devices the first is trusted. Each op of the second one's plan runs on its own, on the first one's activations, and \
 its result is held to a bound computed from float64 and from the numerics that the device declares; there is no tolerance \
@@ -35,7 +38,7 @@ the two devices have come apart by then (the root of NMSE), `amplified` by how m
 Exit codes: 0 all hold; 1 an op is WRONG or crashed; 2 usage; 3 a device, the model or a file failed; 4 a device \
 refuses ops.")]
 pub(crate) struct CompareArguments {
-    /// A Hugging Face or sentence-transformers folder
+    /// A Hugging Face or sentence-transformers folder, or a pack that --repro wrote
     #[arg(value_name = "MODEL")]
     model: PathBuf,
     /// The trusted device and the one to judge; `lockstep devices` lists them
@@ -60,6 +63,8 @@ pub(crate) struct CompareArguments {
     plant: plant::PlantArguments,
     #[command(flatten)]
     reports: ReportArguments,
+    #[command(flatten)]
+    repro: ReproArguments,
     /// Threads of the cpu device [default: all]
     #[arg(long, value_name = "N", value_parser = arguments::threads)]
     threads: Option<usize>,
@@ -129,7 +134,11 @@ pub(crate) fn compare(arguments: &CompareArguments, output: &mut Output) -> Outc
         tested: tested.info().clone(),
         command: command_line(),
     };
-    let report = Comparison::new(setting, replayed);
+    let again = match &given.pack {
+        Some(pack) => pack.again(&tested)?,
+        None => None,
+    };
+    let report = Comparison::new(setting, replayed, again);
     arguments.reports.write(&report, || vec![suite(&report)])?;
     if output.is_json() {
         output.json_line(&report)?;
@@ -137,7 +146,14 @@ pub(crate) fn compare(arguments: &CompareArguments, output: &mut Output) -> Outc
         print::print(&report, arguments.checkpoints, output)?;
     }
     output.flush()?;
-    outcome_of(&report.replayed)
+    let offenders = report.replayed.steps.iter().filter_map(|step| step.offender.as_ref());
+    let offenders: Vec<_> = offenders.collect();
+    arguments.repro.keep(&offenders, &report.setting.model, &trusted.info().id, tested.info())?;
+    outcome_of(&report.replayed)?;
+    match &report.again {
+        Some(again) if again.verdict.is_guilty() => Err(Failure::Reported),
+        _ => Ok(()),
+    }
 }
 
 /// A test case for each op.

@@ -11,6 +11,7 @@ use crate::failure::{Failure, Outcome, say, with_causes};
 use crate::output::Output;
 use crate::progress::progress_bar;
 use crate::reports::{ReportArguments, command_line};
+use crate::repro::ReproArguments;
 use clap::Args;
 use lockstep_conformance::cases::{self, kind};
 use lockstep_conformance::conform::{Conformance, Expectations, Selection, conform as run_suite};
@@ -60,6 +61,8 @@ pub(crate) struct ConformArguments {
     model: Option<PathBuf>,
     #[command(flatten)]
     reports: ReportArguments,
+    #[command(flatten)]
+    repro: ReproArguments,
     /// Run so many random graphs instead of the cases, on each device and in each of its dtypes
     #[arg(long, value_name = "N", value_parser = arguments::graphs)]
     #[arg(conflicts_with_all = ["op", "expectations", "mutants", "html", "junit"])]
@@ -140,6 +143,11 @@ pub(crate) fn conform(arguments: &ConformArguments, output: &mut Output) -> Outc
         }
     }
     output.flush()?;
+    for tested in &report.devices {
+        let offenders: Vec<_> = tested.cases.iter().filter_map(|case| case.offender.as_ref()).collect();
+        let device = registry.open(&tested.device)?;
+        arguments.repro.keep(&offenders, "lockstep conform", "reference:0", device.info())?;
+    }
     outcome(arguments, &report)
 }
 
