@@ -1,9 +1,9 @@
 """Runs repro packs in other implementations of ONNX: are they well formed, and is our truth theirs?
 
 Every model goes through ONNX's checker, then through ONNX's reference evaluator and ONNX Runtime, neither of which
-knows Lockstep. Results are held against output_0.pb with the pack's own bound; what has none must be equal. In half
-precision the reference evaluator and functions of several nodes round at every node and not once, so that a bound may be
-exceeded without anyone being wrong: that is counted, with the largest multiple, and judged by who reads it.
+knows Lockstep. Results are held against output_0.pb with the pack's own bound; what has none must be equal. What is
+beyond is listed by op with its first pack, to be judged by who reads it: casts of floats that an integer cannot hold are
+undefined in ONNX, and the runtimes have limits and faults of their own.
 
     pip install onnx==1.19.1 onnxruntime==1.32.0 numpy
     cargo run --release -p lockstep-conformance --example repro_packs -- packs f32

@@ -177,3 +177,36 @@ pub(crate) struct TensorProto {
     #[prost(int32, tag = "14")]
     pub(crate) data_location: i32,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes worked out by hand from `onnx.proto`'s field numbers: number times 8 plus wire type, then length or value.
+    #[test]
+    fn messages_have_the_bytes_that_the_format_says() {
+        let node = NodeProto {
+            input: vec!["a".into(), "b".into()],
+            output: vec!["c".into()],
+            name: "n".into(),
+            op_type: "Cat".into(),
+            attribute: vec![AttributeProto { name: "x".into(), i: Some(0), kind: 2, ..Default::default() }],
+            domain: "d".into(),
+        };
+        let attribute = [0x0a, 1, b'x', 0x18, 0, 0xa0, 0x01, 2];
+        let parts: [&[u8]; 8] = [
+            &[0x0a, 1, b'a'],
+            &[0x0a, 1, b'b'],
+            &[0x12, 1, b'c'],
+            &[0x1a, 1, b'n'],
+            &[0x22, 3, b'C', b'a', b't'],
+            &[0x2a, 8],
+            &attribute,
+            &[0x3a, 1, b'd'],
+        ];
+        assert_eq!(node.encode_to_vec(), parts.concat());
+        assert_eq!(OperatorSetIdProto::new("", 18).encode_to_vec(), [0x0a, 0, 0x10, 18]);
+        let extent = DimensionProto { dim_value: Some(300), dim_param: None };
+        assert_eq!(extent.encode_to_vec(), [0x08, 0xac, 0x02]);
+    }
+}

@@ -120,3 +120,70 @@ fn type_of(ty: &TensorType) -> TypeProto {
     let shape = Some(TensorShapeProto { dim: dim.collect() });
     TypeProto { tensor_type: Some(TensorTypeProto { elem_type: code(ty.dtype), shape }) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lockstep_graph::{DType, GraphBuilder, Op};
+
+    /// `count` LayerNorms in a row in `dtype`, and a sum.
+    fn model(count: usize, dtype: DType) -> ModelProto {
+        let mut b = GraphBuilder::new();
+        let mut x = b.input("x", TensorType::fixed(dtype, &[2, 8])).unwrap();
+        let weight = b.input("weight", TensorType::fixed(dtype, &[8])).unwrap();
+        for _ in 0..count {
+            x = b.single("norm", Op::LayerNorm { epsilon: 1e-5 }, &[x, weight, weight]).unwrap();
+        }
+        let sum = b.add("sum", x, x).unwrap();
+        b.output("y", sum).unwrap();
+        ModelProto::decode(&*graph_bytes(&b.finish().unwrap()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_primitive_is_written_as_its_operator_and_a_composite_with_its_decomposition() {
+        let model = model(1, DType::F32);
+        let nodes = model.graph.unwrap().node;
+        let written: Vec<_> =
+            nodes.iter().map(|node| (node.domain.as_str(), node.op_type.as_str())).collect();
+        assert_eq!(written, [("lockstep", "LayerNorm"), ("", "Add")]);
+        let body = &model.functions[0].node;
+        assert!(body.iter().all(|node| node.domain.is_empty()), "{body:?}");
+        for part in ["ReduceMean", "Sqrt", "Div"] {
+            assert!(body.iter().any(|node| node.op_type == part), "no {part}");
+        }
+    }
+
+    #[test]
+    fn nodes_of_one_op_over_the_same_types_share_a_function() {
+        let model = model(3, DType::F32);
+        assert_eq!(model.functions.len(), 1);
+        assert_eq!(model.graph.unwrap().node.len(), 4);
+    }
+
+    #[test]
+    fn in_half_precision_a_function_rounds_once_at_its_end() {
+        let body = &model(1, DType::F16).functions[0].node;
+        let casts: Vec<usize> = (0..body.len()).filter(|&at| body[at].op_type == "Cast").collect();
+        assert_eq!(casts, [0, 1, 2, body.len() - 1]);
+    }
+
+    #[test]
+    fn what_onnx_cannot_name_is_refused() {
+        let refused = |b: GraphBuilder| graph_bytes(&b.finish().unwrap()).unwrap_err().to_string();
+        let mut given_back = GraphBuilder::new();
+        let x = given_back.input("x", TensorType::fixed(DType::F32, &[2])).unwrap();
+        given_back.output("y", x).unwrap();
+        assert!(refused(given_back).contains("`y`: is an input"));
+        let mut symbolic = GraphBuilder::new();
+        let ty = TensorType::new(DType::F32, vec![lockstep_graph::Dim::symbol("batch")]);
+        let x = symbolic.input("x", ty).unwrap();
+        let y = symbolic.softmax("soft", x, 0).unwrap();
+        symbolic.output("y", y).unwrap();
+        assert!(refused(symbolic).contains("`soft`: reads f32[batch]"));
+        let mut twice = GraphBuilder::new();
+        let x = twice.input("x", TensorType::fixed(DType::F32, &[2])).unwrap();
+        let y = twice.add("sum", x, x).unwrap();
+        twice.output("x", y).unwrap();
+        assert!(refused(twice).contains("`x`: two values have this name"));
+    }
+}
