@@ -42,7 +42,8 @@ pub struct Comparison {
     /// Steps and outputs.
     #[serde(flatten)]
     pub replayed: Replayed,
-    /// What a repro pack's op gives now, if it is one that was compared.
+    /// What became of the op of a repro pack; absent where a model was compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub again: Option<Again>,
     /// What a person reads who reads nothing else.
     pub headline: Vec<String>,
@@ -52,11 +53,11 @@ impl Comparison {
     /// The version of its JSON.
     pub const SCHEMA: &'static str = "lockstep-compare/2";
 
-    /// The report of a replay; `again` of a pack's op.
+    /// The report of a replay; of a repro pack with what became of its op.
     pub fn new(setting: Setting, replayed: Replayed, again: Option<Again>) -> Self {
         let mut headline = headline(&shown(&setting.trusted), &shown(&setting.tested), &replayed);
-        headline.extend(again.as_ref().map(Again::in_words));
-        Self { schema: Self::SCHEMA, version: env!("CARGO_PKG_VERSION"), setting, replayed, again, headline }
+        headline.extend(again.iter().map(Again::in_words));
+        Self { schema: Self::SCHEMA, version: env!("CARGO_PKG_VERSION"), headline, again, setting, replayed }
     }
 }
 
@@ -83,9 +84,6 @@ fn headline(trusted: &str, tested: &str, replayed: &Replayed) -> Vec<String> {
              stale buffer or overlapping memory",
             output.name
         ));
-    }
-    if let Some(stopped) = &replayed.stopped {
-        lines.push(stopped_at(replayed, stopped));
     }
     if let Some(stopped) = &replayed.stopped {
         lines.push(stopped_at(replayed, stopped));

@@ -134,8 +134,9 @@ fn finding(
         Verdict::Crash(reason) => Some(reason.clone()),
         _ => None,
     };
-    let replay =
-        format!("lockstep compare {} --devices {},{}", folder.display(), finder.trusted, finder.device.id);
+    // The pack is made to travel: from wherever it lies.
+    let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy();
+    let replay = format!("lockstep compare {name} --devices {},{}", finder.trusted, finder.device.id);
     Finding {
         schema: SCHEMA.to_owned(),
         lockstep: env!("CARGO_PKG_VERSION").to_owned(),

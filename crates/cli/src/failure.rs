@@ -92,23 +92,22 @@ impl From<lockstep_conformance::accept::Error> for Failure {
     }
 }
 
+impl From<lockstep_conformance::repro::Error> for Failure {
+    fn from(error: lockstep_conformance::repro::Error) -> Self {
+        use lockstep_conformance::repro::Error;
+        match error {
+            Error::Run(error) => Failure::of_compared(error),
+            _ => Failure::of(&error),
+        }
+    }
+}
+
 impl From<lockstep_conformance::golden::Error> for Failure {
     fn from(error: lockstep_conformance::golden::Error) -> Self {
         use lockstep_conformance::golden::Error;
         match error {
             Error::Run(error) => Failure::of_compared(error),
             Error::Mismatch { .. } => Failure::Mismatch(with_causes(&error)),
-            _ => Failure::Failed(with_causes(&error)),
-        }
-    }
-}
-
-impl From<lockstep_conformance::repro::Error> for Failure {
-    fn from(error: lockstep_conformance::repro::Error) -> Self {
-        use lockstep_conformance::repro::Error;
-        match error {
-            Error::Run(error) => Failure::of_compared(error),
-            Error::Pack { .. } => Failure::Mismatch(with_causes(&error)),
             _ => Failure::Failed(with_causes(&error)),
         }
     }

@@ -1,4 +1,4 @@
-//! What a comparison runs on: texts, recorded inputs or random tokens; or a repro pack.
+//! What a comparison runs on: a model with texts, tensors from files or random tokens; or a repro pack, which brings its own.
 
 use crate::arguments;
 use crate::failure::{Failure, Outcome, say};
@@ -6,8 +6,8 @@ use crate::run::warn;
 use crate::tokens::{SplitMix64, TokenBatch};
 use clap::Args;
 use lockstep_bert::{BertModel, LoadOptions, TextModel, TextOptions};
-use lockstep_conformance::inputs::{self, Inputs};
-use lockstep_conformance::repro::{Finding, Pack};
+use lockstep_conformance::inputs;
+use lockstep_conformance::repro::Pack;
 use lockstep_runtime::Device;
 use lockstep_runtime::graph::Graph;
 use lockstep_runtime::tensor::{DType, HostTensor};
@@ -21,28 +21,21 @@ use std::sync::Arc;
 const LENGTHS: [usize; 2] = [24, 17];
 const SEED: u64 = 1;
 
-/// Texts to run, if any.
+/// What to run a model on.
 #[derive(Debug, Args)]
-pub(crate) struct TextArguments {
+pub(crate) struct InputArguments {
     /// A text; may be given several times [default: random tokens, the same in every run]
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with = "file")]
     text: Vec<String>,
-    /// A folder with the model's inputs: NAME.npy, NAME.pb or ONNX's input_0.pb, .. for each, or an inputs.safetensors
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["text", "file"])]
-    inputs: Option<PathBuf>,
     /// A file of texts: one per line (.txt), or objects with a "text" (.jsonl)
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
+    /// A folder with a file for each input of the graph: NAME.npy, NAME.pb, ONNX's input_0.pb, .. or an inputs.safetensors
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["text", "file"])]
+    inputs: Option<PathBuf>,
     /// How many texts of the file to take, from its start
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = arguments::texts)]
     texts: usize,
-}
-
-impl TextArguments {
-    /// Whether nothing was given.
-    fn is_empty(&self) -> bool {
-        self.text.is_empty() && self.file.is_none() && self.inputs.is_none()
-    }
 }
 
 /// A graph with its inputs.
@@ -52,22 +45,22 @@ pub(crate) struct Given {
     /// The dtype that the graph computes in.
     pub(crate) dtype: DType,
     pub(crate) described: String,
-    tensors: Vec<(String, HostTensor)>,
-    /// The pack that all this is from, where it is from one.
+    /// The pack that it is from, if it is from one.
     pub(crate) pack: Option<Pack>,
+    tensors: Vec<(String, HostTensor)>,
 }
 
 impl Given {
-    /// A model's graph in a dtype, by default the device's own, with inputs from files, texts or, without any, random tokens; or
-    /// a repro pack's graph with its own.
+    /// A model's graph in a dtype, by default the device's own, with texts, inputs from files or, without any, random tokens.
+    /// Of a repro pack the graph and the inputs that it holds.
     pub(crate) fn load(
         folder: &Path,
         dtype: Option<DType>,
         device: Arc<dyn Device>,
-        arguments: &TextArguments,
+        arguments: &InputArguments,
     ) -> Outcome<Self> {
         if Pack::is_at(folder) {
-            return Self::pack(folder, dtype, arguments);
+            return Self::of_pack(folder, dtype, arguments);
         }
         let info = device.info();
         let dtype = dtype.unwrap_or(info.default_dtype);
@@ -77,7 +70,7 @@ impl Given {
             return Err(Failure::Usage(what));
         }
         if let Some(inputs) = &arguments.inputs {
-            return Self::files(folder, dtype, inputs);
+            return Self::from_files(folder, dtype, inputs);
         }
         let texts = match &arguments.file {
             Some(file) => read_texts(file, arguments.texts)?,
@@ -99,34 +92,44 @@ impl Given {
             graph: model.model().graph().clone(),
             dtype,
             described: format!("{} text(s) of at most {longest} tokens", texts.len()),
-            tensors: model.inputs(&encoded)?.map(|(name, tensor)| (name.to_owned(), tensor)).to_vec(),
             pack: None,
+            tensors: named(model.inputs(&encoded)?),
         })
     }
 
-    /// Inputs that someone has recorded.
-    fn files(folder: &Path, dtype: DType, inputs: &Path) -> Outcome<Self> {
-        let model = BertModel::load(folder, LoadOptions { dtype, ..LoadOptions::default() })?;
-        warn(folder, model.warnings());
-        let Inputs { tensors, remarks } =
-            inputs::read(inputs, model.graph()).map_err(|error| Failure::of(&error))?;
-        remarks.iter().for_each(|remark| say("note", remark));
-        let graph = model.graph().clone();
-        Ok(Self { graph, dtype, described: format!("inputs from {}", inputs.display()), tensors, pack: None })
-    }
-
-    /// One op with its operands, as a pack has them.
-    fn pack(folder: &Path, dtype: Option<DType>, arguments: &TextArguments) -> Outcome<Self> {
-        if dtype.is_some() || !arguments.is_empty() {
-            let what =
-                "a repro pack has its own inputs and dtypes; leave --dtype, --text, --file and --inputs out";
-            return Err(Failure::Usage(what.to_owned()));
+    /// The graph and the inputs of a pack, as they are.
+    fn of_pack(folder: &Path, dtype: Option<DType>, arguments: &InputArguments) -> Outcome<Self> {
+        if dtype.is_some() || arguments.are_given() {
+            let what = format!(
+                "{} is a repro pack and brings its inputs, in the dtype in which the op was guilty; leave --dtype, \
+                 --text, --file and --inputs out",
+                folder.display()
+            );
+            return Err(Failure::Usage(what));
         }
         let pack = Pack::open(folder)?;
         pack.remarks().iter().for_each(|remark| say("note", remark));
-        let described = pack.finding().map_or_else(|| "the inputs of the pack".to_owned(), Finding::in_words);
+        let described = match pack.finding() {
+            Some(finding) => format!("{} of {}: {}", finding.node, finding.model, finding.in_words()),
+            None => "the inputs beside the model".to_owned(),
+        };
         let (graph, tensors) = (pack.graph().clone(), pack.inputs().to_vec());
-        Ok(Self { graph, dtype: pack.dtype(), described, tensors, pack: Some(pack) })
+        Ok(Self { graph, dtype: pack.dtype(), described, pack: Some(pack), tensors })
+    }
+
+    /// A model's graph on tensors that someone recorded.
+    fn from_files(folder: &Path, dtype: DType, files: &Path) -> Outcome<Self> {
+        let model = BertModel::load(folder, LoadOptions { dtype, ..LoadOptions::default() })?;
+        warn(folder, model.warnings());
+        let read = inputs::read(files, model.graph()).map_err(|error| Failure::of(&error))?;
+        read.remarks.iter().for_each(|remark| say("note", remark));
+        Ok(Self {
+            graph: model.graph().clone(),
+            dtype,
+            described: format!("{} inputs from {}", read.tensors.len(), files.display()),
+            pack: None,
+            tensors: read.tensors,
+        })
     }
 
     /// Random tokens, the same in every run, for a model in a dtype.
@@ -139,8 +142,8 @@ impl Given {
             graph: model.graph().clone(),
             dtype,
             described: format!("{} sequences of {lengths:?} random tokens, seed {SEED}", lengths.len()),
-            tensors: batch.inputs().map(|(name, tensor)| (name.to_owned(), tensor.clone())).to_vec(),
             pack: None,
+            tensors: named(batch.inputs().map(|(name, tensor)| (name, tensor.clone()))),
         })
     }
 
@@ -148,6 +151,17 @@ impl Given {
     pub(crate) fn inputs(&self) -> Vec<(&str, &HostTensor)> {
         self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect()
     }
+}
+
+impl InputArguments {
+    /// Whether anything is asked for.
+    fn are_given(&self) -> bool {
+        !self.text.is_empty() || self.file.is_some() || self.inputs.is_some()
+    }
+}
+
+fn named<const N: usize>(tensors: [(&str, HostTensor); N]) -> Vec<(String, HostTensor)> {
+    tensors.map(|(name, tensor)| (name.to_owned(), tensor)).into()
 }
 
 #[derive(Deserialize)]

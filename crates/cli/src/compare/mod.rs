@@ -7,15 +7,16 @@ mod print;
 use crate::arguments;
 use crate::backends;
 use crate::failure::{Failure, Outcome};
-use crate::given::{Given, TextArguments};
+use crate::given::{Given, InputArguments};
 use crate::output::Output;
 use crate::progress::progress_bar;
 use crate::reports::{ReportArguments, command_line};
-use crate::repro::ReproArguments;
+use crate::repro::{Guilty, ReproArguments};
 use clap::{Args, ValueEnum};
 use lockstep_conformance::replay::{Modes, Replay, Replayed, StepReport};
 use lockstep_conformance::report::junit::{Ending, Suite, TestCase};
 use lockstep_conformance::report::{Comparison, Setting};
+use lockstep_conformance::verdict::Verdict;
 use lockstep_runtime::tensor::DType;
 use lockstep_runtime::{Packing, Session};
 use std::path::PathBuf;
@@ -27,7 +28,7 @@ Examples:
   lockstep compare models/bert-small/document-classifier --devices reference,cpu
   lockstep compare MODEL --devices reference,cpu --dtype bf16 --text \"a text\"
   lockstep compare MODEL --devices candle,cpu --file documents.jsonl --texts 4 --json
-  lockstep compare MODEL --devices reference,cpu --repro packs
+  lockstep compare MODEL --devices reference,cpu --inputs recorded --repro packs
   lockstep compare packs/encoder.2.output.LayerNorm --devices reference,cpu
 
 Of two devices the first is trusted. Each op of the second one's plan runs on its own, on the first one's activations, and \
@@ -35,6 +36,8 @@ its result is held to a bound computed from float64 and from the numerics that t
 to choose. EXACT is the truth rounded once; WITHIN, what independent roundings give; SUSPECT, beyond that but within the \
 worst case; WRONG, beyond the worst case. `error/bound` is the largest error over its worst-case bound. `drift` is how far \
 the two devices have come apart by then (the root of NMSE), `amplified` by how much an op enlarged what came before, which is no guilt.
+With --repro each of the first guilty ops is kept in the layout of ONNX's backend tests, as a model that any ONNX runtime can \
+run, with what the op was given, what it gave, and what is right; such a folder in place of MODEL runs the op again.
 Exit codes: 0 all hold; 1 an op is WRONG or crashed; 2 usage; 3 a device, the model or a file failed; 4 a device \
 refuses ops.")]
 pub(crate) struct CompareArguments {
@@ -45,7 +48,7 @@ pub(crate) struct CompareArguments {
     #[arg(long, value_name = "TRUSTED,TESTED", value_delimiter = ',', required = true)]
     devices: Vec<String>,
     #[command(flatten)]
-    texts: TextArguments,
+    inputs: InputArguments,
     /// The dtype that the tested device computes in [default: its own]
     #[arg(long, value_name = "DTYPE", value_parser = arguments::float)]
     dtype: Option<DType>,
@@ -101,16 +104,19 @@ pub(crate) fn compare(arguments: &CompareArguments, output: &mut Output) -> Outc
         );
         return Err(Failure::Usage(what));
     };
+    arguments.repro.check()?;
     let open = |spec: &str| backends::open(spec, arguments.threads);
     let (trusted, tested) = (open(trusted)?, open(tested)?);
     #[cfg(feature = "mutants")]
     let tested = arguments.plant.planted(tested)?;
-    let given = Given::load(&arguments.model, arguments.dtype, tested.clone(), &arguments.texts)?;
-    let packing = if arguments.all { Packing::Off } else { Packing::Auto };
+    let given = Given::load(&arguments.model, arguments.dtype, tested.clone(), &arguments.inputs)?;
+    // The op of a pack is to run as it was, not as a plan would change it.
+    let is_as_it_is = arguments.all || given.pack.is_some();
+    let packing = if is_as_it_is { Packing::Off } else { Packing::Auto };
     let session = Session::builder(given.graph.clone())
         .device(tested.clone())
         .packing(packing)
-        .fuse(!arguments.all)
+        .fuse(!is_as_it_is)
         .build()
         .map_err(Failure::of_compared)?;
     #[cfg(feature = "mutants")]
@@ -125,6 +131,7 @@ pub(crate) fn compare(arguments: &CompareArguments, output: &mut Output) -> Outc
     };
     let replayed = replay.run(&given.inputs(), modes, &progress).map_err(Failure::of_compared)?;
     bar.finish_and_clear();
+    let again = given.pack.as_ref().map(|pack| pack.again(&tested)).transpose()?.flatten();
     let setting = Setting {
         model: arguments.model.display().to_string(),
         inputs: given.described.clone(),
@@ -134,10 +141,6 @@ pub(crate) fn compare(arguments: &CompareArguments, output: &mut Output) -> Outc
         tested: tested.info().clone(),
         command: command_line(),
     };
-    let again = match &given.pack {
-        Some(pack) => pack.again(&tested)?,
-        None => None,
-    };
     let report = Comparison::new(setting, replayed, again);
     arguments.reports.write(&report, || vec![suite(&report)])?;
     if output.is_json() {
@@ -146,14 +149,26 @@ pub(crate) fn compare(arguments: &CompareArguments, output: &mut Output) -> Outc
         print::print(&report, arguments.checkpoints, output)?;
     }
     output.flush()?;
-    let offenders = report.replayed.steps.iter().filter_map(|step| step.offender.as_ref());
-    let offenders: Vec<_> = offenders.collect();
-    arguments.repro.keep(&offenders, &report.setting.model, &trusted.info().id, tested.info())?;
+    keep(arguments, &report);
     outcome_of(&report.replayed)?;
-    match &report.again {
-        Some(again) if again.verdict.is_guilty() => Err(Failure::Reported),
+    match report.again.as_ref().map(|again| &again.verdict) {
+        Some(Verdict::Unsupported(reason)) => Err(Failure::Unsupported(reason.clone())),
+        Some(verdict) if !verdict.holds() => Err(Failure::Reported),
         _ => Ok(()),
     }
+}
+
+/// Keeps what is guilty, or says how to.
+fn keep(arguments: &CompareArguments, report: &Comparison) {
+    let guilty = report.replayed.guilty();
+    let kept = guilty.iter().filter_map(|step| Some((step.node.clone(), step.offender.as_ref()?)));
+    arguments.repro.keep(&Guilty {
+        model: &report.setting.model,
+        device: &report.setting.tested,
+        trusted: &report.setting.trusted.id,
+        offenders: kept.collect(),
+        count: guilty.len(),
+    });
 }
 
 /// A test case for each op.

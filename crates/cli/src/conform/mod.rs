@@ -11,10 +11,10 @@ use crate::failure::{Failure, Outcome, say, with_causes};
 use crate::output::Output;
 use crate::progress::progress_bar;
 use crate::reports::{ReportArguments, command_line};
-use crate::repro::ReproArguments;
+use crate::repro::{Guilty, ReproArguments};
 use clap::Args;
 use lockstep_conformance::cases::{self, kind};
-use lockstep_conformance::conform::{Conformance, Expectations, Selection, conform as run_suite};
+use lockstep_conformance::conform::{CaseReport, Conformance, Expectations, Selection, conform as run_suite};
 use lockstep_conformance::report::SuiteReport;
 use lockstep_runtime::tensor::DType;
 use lockstep_runtime::{Device, Registry};
@@ -28,6 +28,7 @@ Examples:
   lockstep conform
   lockstep conform --device cpu --op LayerNorm --dtype bf16
   lockstep conform --require cuda --junit report.xml
+  lockstep conform --device cpu --repro packs
   lockstep conform --mutants
   lockstep conform --fuzz 1000 --device cpu --dtype f16 --keep failing
 
@@ -54,7 +55,7 @@ pub(crate) struct ConformArguments {
     #[arg(long, value_name = "FILE")]
     expectations: Option<PathBuf>,
     /// Measure the suite itself: how many of its known faults it catches, and whether it accuses honest kernels
-    #[arg(long, conflicts_with_all = ["device", "require", "expectations", "html", "junit"])]
+    #[arg(long, conflicts_with_all = ["device", "require", "expectations", "html", "junit", "repro"])]
     mutants: bool,
     /// With --mutants: plant each fault at one node of this model, too, and see whether it is named there
     #[arg(long, value_name = "MODEL", requires = "mutants")]
@@ -65,7 +66,7 @@ pub(crate) struct ConformArguments {
     repro: ReproArguments,
     /// Run so many random graphs instead of the cases, on each device and in each of its dtypes
     #[arg(long, value_name = "N", value_parser = arguments::graphs)]
-    #[arg(conflicts_with_all = ["op", "expectations", "mutants", "html", "junit"])]
+    #[arg(conflicts_with_all = ["op", "expectations", "mutants", "html", "junit", "repro"])]
     fuzz: Option<usize>,
     /// With --fuzz: the first graph's seed; each next one's is one more
     #[arg(long, value_name = "SEED", requires = "fuzz", default_value_t = 1)]
@@ -75,7 +76,7 @@ pub(crate) struct ConformArguments {
     keep: Option<PathBuf>,
     /// Run a graph that --keep wrote, instead of the cases
     #[arg(long, value_name = "DIR")]
-    #[arg(conflicts_with_all = ["fuzz", "op", "dtype", "expectations", "mutants", "html", "junit"])]
+    #[arg(conflicts_with_all = ["fuzz", "op", "dtype", "expectations", "mutants", "html", "junit", "repro"])]
     replay: Option<PathBuf>,
     /// Threads of the cpu device [default: all]
     #[arg(long, value_name = "N", value_parser = arguments::threads)]
@@ -103,6 +104,7 @@ pub(crate) fn conform(arguments: &ConformArguments, output: &mut Output) -> Outc
     if let Some(folder) = &arguments.replay {
         return fuzz::replay(folder, arguments, output);
     }
+    arguments.repro.check()?;
     let expectations = expectations(arguments.expectations.as_deref())?;
     let registry = backends::registry(arguments.threads)?;
     let mut found = Vec::new();
@@ -118,7 +120,9 @@ pub(crate) fn conform(arguments: &ConformArguments, output: &mut Output) -> Outc
                 };
                 let tested = run_suite(&device, &selection, &expectations, &progress);
                 bar.finish_and_clear();
-                found.push(tested.map_err(Failure::of_compared)?);
+                let tested = tested.map_err(Failure::of_compared)?;
+                keep(arguments, &device, &tested);
+                found.push(tested);
             }
         }
     }
@@ -143,12 +147,25 @@ pub(crate) fn conform(arguments: &ConformArguments, output: &mut Output) -> Outc
         }
     }
     output.flush()?;
-    for tested in &report.devices {
-        let offenders: Vec<_> = tested.cases.iter().filter_map(|case| case.offender.as_ref()).collect();
-        let device = registry.open(&tested.device)?;
-        arguments.repro.keep(&offenders, "lockstep conform", "reference:0", device.info())?;
-    }
     outcome(arguments, &report)
+}
+
+/// Keeps what is guilty, or says how to.
+fn keep(arguments: &ConformArguments, device: &Arc<dyn Device>, tested: &Conformance) {
+    let guilty =
+        || tested.cases.iter().enumerate().filter(|(_, case)| case.fails() && case.verdict.is_guilty());
+    let named = |(at, case): (usize, &'_ CaseReport)| {
+        // Cases of one op differ in shapes and values; the number is the one that JUnit has.
+        format!("{}-{}-{}-{}", tested.device, case.op, case.dtype, at + 1)
+    };
+    let kept = guilty().filter_map(|(at, case)| Some((named((at, case)), case.offender.as_ref()?)));
+    arguments.repro.keep(&Guilty {
+        model: "lockstep conform",
+        device: device.info(),
+        trusted: "reference",
+        offenders: kept.collect(),
+        count: guilty().count(),
+    });
 }
 
 /// What the shell is told; numbers come first.

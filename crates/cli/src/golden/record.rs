@@ -4,7 +4,7 @@ use crate::arguments::DeviceArguments;
 use crate::backends;
 use crate::documents::{self, BATCH, DocumentArguments, Documents};
 use crate::failure::{Failure, Outcome};
-use crate::given::{Given, TextArguments};
+use crate::given::{Given, InputArguments};
 use crate::output::Output;
 use crate::progress::progress_bar;
 use clap::Args;
@@ -32,7 +32,7 @@ pub(super) struct RecordArguments {
     #[arg(short, long, value_name = "PACK")]
     output: PathBuf,
     #[command(flatten)]
-    texts: TextArguments,
+    inputs: InputArguments,
     #[command(flatten)]
     device: DeviceArguments,
     /// Keep only statistics of checkpoints; inputs and outputs are kept whole all the same
@@ -50,7 +50,11 @@ pub(super) fn record(arguments: &RecordArguments, output: &mut Output) -> Outcom
     let DeviceArguments { device, dtype, threads } = &arguments.device;
     is_free(&arguments.output)?;
     let device = backends::open(device, *threads)?;
-    let given = Given::load(&arguments.model, *dtype, device.clone(), &arguments.texts)?;
+    let given = Given::load(&arguments.model, *dtype, device.clone(), &arguments.inputs)?;
+    if given.pack.is_some() {
+        let what = format!("{} is a repro pack; golden packs are of models", arguments.model.display());
+        return Err(Failure::Usage(what));
+    }
     let session =
         Session::builder(given.graph.clone()).device(device.clone()).build().map_err(Failure::of_compared)?;
     let inputs = given.inputs();
