@@ -26,7 +26,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (number, case) in cases::all().iter().enumerate() {
         let case = case.in_dtype(dtype);
         let arguments = case.arguments();
-        let truth = oracle.truth("node", &case.op, &arguments)?.swap_remove(0);
+        // What every device must refuse has no truth.
+        let Ok(mut truth) = oracle.truth("node", &case.op, &arguments) else { continue };
+        let truth = truth.swap_remove(0);
         let types: Vec<TensorType> =
             case.inputs.iter().map(|x| TensorType::fixed(x.dtype(), x.shape())).collect();
         let storage = infer("node", &case.op, &types.iter().collect::<Vec<_>>())?[0].dtype;

@@ -1,6 +1,6 @@
 //! ONNX files: tensors, and graphs of this house as models that any ONNX runtime can run.
 //!
-//! A primitive that is one ONNX operator is written as that operator ([`standard`]). Every other op is written as a node of
+//! A primitive that is one ONNX operator is written as that operator (`standard.rs`). Every other op is written as a node of
 //! the domain `lockstep` that keeps the op itself, in JSON, as an attribute; the model brings a function of that name whose
 //! body is the op's one decomposition into standard operators. So a runtime that has never heard of Lockstep inlines the
 //! function, and Lockstep reads the very op back. No composite is written as the standard operator of its name: ONNX's
