@@ -61,8 +61,13 @@ class Apart:
         try:
             return self.pool.submit(function, folder).result()
         except concurrent.futures.process.BrokenProcessPool:
-            self.pool = None
+            self.close()
             raise
+
+    def close(self):
+        if self.pool:
+            self.pool.shutdown(wait=False)
+        self.pool = None
 
 
 def compare(found, truth, bound):
@@ -108,6 +113,7 @@ def main(root):
             counts[name][outcome] += 1
             if outcome not in ("equal", "within"):
                 said[name, outcome, op, what if outcome == "cannot run" else ""].append(f"{folder} {what}")
+    apart.close()
     for name, outcomes in counts.items():
         print(f"{name}: " + ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())))
     for (name, outcome, op, what), where in sorted(said.items()):

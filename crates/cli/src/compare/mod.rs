@@ -149,7 +149,10 @@ pub(crate) fn compare(arguments: &CompareArguments, output: &mut Output) -> Outc
         print::print(&report, arguments.checkpoints, output)?;
     }
     output.flush()?;
-    keep(arguments, &report);
+    // The op of a pack is kept already.
+    if given.pack.is_none() {
+        keep(arguments, &report);
+    }
     outcome_of(&report.replayed)?;
     match report.again.as_ref().map(|again| &again.verdict) {
         Some(Verdict::Unsupported(reason)) => Err(Failure::Unsupported(reason.clone())),
