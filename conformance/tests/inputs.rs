@@ -54,6 +54,9 @@ fn assert_read(path: &Path) {
     assert_eq!(read.remarks, [] as [&str; 0]);
 }
 
+/// A file's name and what it holds.
+type NamedBytes<'a> = (&'a str, &'a [u8]);
+
 #[test]
 fn each_form_gives_the_inputs_by_name() {
     let (ids, shift) = (ids(&[3, 9]), shift(&[0.5, -0.5]));
@@ -92,7 +95,7 @@ fn what_does_not_fit_is_refused_by_the_file() {
     let double = tensor_bytes("", &HostTensor::from_slice(&[2, 2], &[0.5f32; 4]).expect("four"));
     let one = tensor_bytes("", &shift(&[0.5]));
     let (beyond, below) = (tensor_bytes("", &ids(&[3, 10])), tensor_bytes("", &ids(&[-1, 3])));
-    let cases: [(&[(&str, &[u8])], [&str; 2]); 11] = [
+    let cases: [(&[NamedBytes], [&str; 2]); 11] = [
         (&[("ids.pb", &a)], ["no file for the input `shift`", "f32[batch, 1]"]),
         (
             &[("ids.pb", &a), ("shift.pb", &b), ("mask.pb", &b)],
