@@ -1,0 +1,219 @@
+//! Launch lists on host memory: addresses are pointers, and every command says which memory it may touch by lying in it.
+
+use crate::LaneOrder;
+use crate::emulator::{Fault, Kernel};
+use crate::gemm;
+use lockstep_cuda::engine::{Engine, Memory, Recording, Replay, Resolved};
+use lockstep_cuda::launch::Element;
+use lockstep_hal::tensor::AlignedBytes;
+use lockstep_hal::{DeviceInfo, Error, Result};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a GPU aligns memory to.
+const ALIGNMENT: usize = 256;
+
+/// The emulator as an engine. One command at a time: its lock is the stream.
+#[derive(Debug)]
+pub(crate) struct EmulatedEngine {
+    info: DeviceInfo,
+    order: LaneOrder,
+    /// The first byte and size of every allocation, for the checks of addresses that products and copies make.
+    allocated: Arc<Mutex<BTreeMap<u64, usize>>>,
+    stream: Mutex<()>,
+}
+
+impl EmulatedEngine {
+    pub(crate) fn new(info: DeviceInfo, order: LaneOrder) -> Self {
+        Self { info, order, allocated: Arc::default(), stream: Mutex::new(()) }
+    }
+
+    fn fault(&self, node: &str, call: &str, code: i64, text: impl Into<String>) -> Error {
+        Error::Device {
+            device: self.info.id.clone(),
+            node: node.to_owned(),
+            call: call.to_owned(),
+            code,
+            driver_text: text.into(),
+        }
+    }
+
+    /// Refuses a range that lies in no allocation.
+    fn check(&self, node: &str, call: &str, at: u64, bytes: usize) -> Result<()> {
+        let allocated = self.allocated.lock().unwrap_or_else(PoisonError::into_inner);
+        let within = allocated.range(..=at).next_back().is_some_and(|(&first, &size)| {
+            ((at - first) as usize).checked_add(bytes).is_some_and(|end| end <= size)
+        });
+        if within || bytes == 0 {
+            return Ok(());
+        }
+        Err(self.fault(node, call, 700, format!("{bytes} bytes at {at:#x} lie in no allocation")))
+    }
+
+    fn execute(&self, node: &str, command: &Resolved) -> Result<()> {
+        match command {
+            Resolved::Launch { kernel, grid, block, shared_bytes, arguments } => {
+                let found = self.resolve(node, kernel, arguments)?;
+                // SAFETY: the sizes were checked when the kernel was resolved; the program's checks hold that its operands
+                // do not overlap, and the stream's lock is held.
+                let ran = unsafe { found.run(*grid, *block, *shared_bytes, arguments, self.order) };
+                ran.map_err(|fault| match fault {
+                    Fault::Hangs(at) => {
+                        let text = format!("block {at} hangs: not all of its threads come to the same barrier");
+                        self.fault(node, kernel, 719, text)
+                    }
+                    Fault::Refused => {
+                        self.fault(node, kernel, 2, format!("no room for blocks of {block} threads"))
+                    }
+                })
+            }
+            Resolved::Product { element, sizes, transposed, batch, batch_strides, addresses } => {
+                self.product(node, *element, *sizes, *transposed, *batch, *batch_strides, *addresses)
+            }
+            Resolved::Copy { from, to, bytes } => {
+                self.check(node, "copy", *from, *bytes)?;
+                self.check(node, "copy", *to, *bytes)?;
+                // SAFETY: both ranges lie in live allocations; `copy` allows them to overlap.
+                unsafe { std::ptr::copy(*from as *const u8, *to as *mut u8, *bytes) };
+                Ok(())
+            }
+            Resolved::Fill { at, value, bytes } => {
+                self.check(node, "fill", *at, *bytes)?;
+                // SAFETY: the range lies in a live allocation.
+                unsafe { std::ptr::write_bytes(*at as *mut u8, *value, *bytes) };
+                Ok(())
+            }
+        }
+    }
+
+    fn resolve(&self, node: &str, kernel: &str, arguments: &[Vec<u8>]) -> Result<Kernel> {
+        let found = Kernel::find(kernel)
+            .ok_or_else(|| self.fault(node, kernel, 500, "there is no kernel of that name"))?;
+        let sizes: Vec<usize> = arguments.iter().map(Vec::len).collect();
+        let wanted: Vec<usize> = found.parameters().iter().map(|&size| size as usize).collect();
+        if sizes != wanted {
+            let text = format!("its parameters take {wanted:?} bytes, the launch gives {sizes:?}");
+            return Err(self.fault(node, kernel, 1, text));
+        }
+        Ok(found)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn product(
+        &self,
+        node: &str,
+        element: Element,
+        [m, n, k]: [usize; 3],
+        transposed: bool,
+        batch: usize,
+        strides: [usize; 3],
+        addresses: [u64; 3],
+    ) -> Result<()> {
+        let size = if element == Element::F32 { 4 } else { 2 };
+        for index in 0..batch {
+            let at = |which: usize, size: usize| addresses[which] + (index * strides[which] * size) as u64;
+            let read = |which: usize, elements: usize| {
+                self.check(node, "product", at(which, size), elements * size)?;
+                // SAFETY: the range lies in a live allocation that nothing writes while the stream's lock is held.
+                let bytes =
+                    unsafe { std::slice::from_raw_parts(at(which, size) as *const u8, elements * size) };
+                Ok::<_, Error>(gemm::widened(element, bytes))
+            };
+            let (a, b) = (read(0, m * k)?, read(1, k * n)?);
+            let b = if transposed { gemm::transposed(&b, k) } else { b };
+            let out_bytes = m * n * size_of::<f32>();
+            self.check(node, "product", at(2, 4), out_bytes)?;
+            // SAFETY: as above; `a` and `b` are copies, so that nothing else refers to the range.
+            let out = unsafe { std::slice::from_raw_parts_mut(at(2, 4) as *mut u8, out_bytes) };
+            gemm::product(&a, &b, [n, k], out);
+        }
+        Ok(())
+    }
+}
+
+impl Engine for EmulatedEngine {
+    fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    fn allocate(&self, bytes: usize) -> Result<Arc<dyn Memory>> {
+        let out_of_memory =
+            || Error::OutOfMemory { device: self.info.id.clone(), requested: bytes, free: None };
+        let padded = bytes.checked_add(ALIGNMENT).ok_or_else(out_of_memory)?;
+        let mut storage = AlignedBytes::try_zeroed(padded).ok_or_else(out_of_memory)?;
+        let address = (storage.as_mut_slice().as_mut_ptr() as u64).next_multiple_of(ALIGNMENT as u64);
+        self.allocated.lock().unwrap_or_else(PoisonError::into_inner).insert(address, bytes);
+        let allocated = self.allocated.clone();
+        Ok(Arc::new(HostMemory { _storage: storage, address, bytes, allocated }))
+    }
+
+    fn copy_in(&self, memory: &dyn Memory, at: usize, source: &[u8]) -> Result<()> {
+        let _stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        let address = memory.address() + at as u64;
+        self.check("a copy to the device", "write", address, source.len())?;
+        // SAFETY: the range lies in a live allocation, and the stream's lock is held.
+        unsafe { std::ptr::copy_nonoverlapping(source.as_ptr(), address as *mut u8, source.len()) };
+        Ok(())
+    }
+
+    fn copy_out(&self, memory: &dyn Memory, at: usize, destination: &mut [u8]) -> Result<()> {
+        let _stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        let address = memory.address() + at as u64;
+        self.check("a copy from the device", "read", address, destination.len())?;
+        // SAFETY: as above.
+        unsafe {
+            std::ptr::copy_nonoverlapping(address as *const u8, destination.as_mut_ptr(), destination.len())
+        };
+        Ok(())
+    }
+
+    fn record(self: Arc<Self>, recording: Recording) -> Result<Box<dyn Replay>> {
+        for (node, command) in &recording {
+            if let Resolved::Launch { kernel, arguments, .. } = command {
+                self.resolve(node, kernel, arguments)?;
+            }
+        }
+        Ok(Box::new(EmulatedReplay { engine: self, recording }))
+    }
+}
+
+/// Host memory as the device's, aligned as a GPU's is.
+#[derive(Debug)]
+struct HostMemory {
+    _storage: AlignedBytes,
+    address: u64,
+    bytes: usize,
+    allocated: Arc<Mutex<BTreeMap<u64, usize>>>,
+}
+
+impl Memory for HostMemory {
+    fn address(&self) -> u64 {
+        self.address
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Drop for HostMemory {
+    fn drop(&mut self) {
+        self.allocated.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.address);
+    }
+}
+
+struct EmulatedReplay {
+    engine: Arc<EmulatedEngine>,
+    recording: Recording,
+}
+
+impl Replay for EmulatedReplay {
+    fn start(&mut self) -> Result<()> {
+        let _stream = self.engine.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        self.recording.iter().try_for_each(|(node, command)| self.engine.execute(node, command))
+    }
+
+    fn wait(&mut self) -> Result<()> {
+        Ok(())
+    }
+}

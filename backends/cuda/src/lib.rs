@@ -1,0 +1,20 @@
+//! The CUDA backend: a program becomes a list of launches and products as plain data ([`launch`]), and an [`engine`]
+//! executes it: a GPU through its driver, or the emulator of `lockstep-cuda-emulated`.
+//!
+//! Nothing of CUDA is needed to build it, and nothing is linked: libraries are found when the backend is asked for its
+//! devices. Kernels are written beside their CPU sisters in `kernels/` and come as PTX for sm_80 and later; matrix products
+//! are cuBLASLt's, in f32 sums, with an epilogue of our own that rounds once.
+
+mod buffer;
+mod device;
+pub mod engine;
+mod error;
+mod executable;
+mod kernels;
+pub mod launch;
+mod memory;
+mod profile;
+mod support;
+
+pub use device::CudaDevice;
+pub use profile::numerics;
