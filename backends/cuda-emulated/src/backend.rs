@@ -1,9 +1,11 @@
 //! The backend `cuda-emulated`.
 
+use crate::emulator::Kernels;
 use crate::engine::EmulatedEngine;
 use lockstep_cuda::{CudaDevice, numerics};
 use lockstep_hal::graph::DType;
 use lockstep_hal::{Backend, Device, DeviceInfo, Error, Result};
+use std::path::Path;
 use std::sync::Arc;
 
 /// In which order the threads of a block take their turns between two barriers. A kernel without a race gives the same bits
@@ -21,6 +23,7 @@ pub enum LaneOrder {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct EmulatedCuda {
     order: LaneOrder,
+    kernels: Kernels,
 }
 
 impl EmulatedCuda {
@@ -31,7 +34,20 @@ impl EmulatedCuda {
 
     /// The same with another order of threads.
     pub fn lane_order(self, order: LaneOrder) -> Self {
-        Self { order }
+        Self { order, ..self }
+    }
+
+    /// The same with the kernels of a shared library: `src/emulator/emulator.cpp` and CUDA sources, compiled as C++. For tests of
+    /// sources that are not the crate's own. The library stays loaded.
+    ///
+    /// # Errors
+    /// What the loader says.
+    ///
+    /// # Safety
+    /// The library is such a one.
+    pub unsafe fn with_kernels_of(self, library: &Path) -> std::result::Result<Self, Box<dyn std::error::Error>> {
+        // SAFETY: the caller's promise.
+        Ok(Self { kernels: unsafe { Kernels::load(library) }?, ..self })
     }
 
     fn info(&self) -> DeviceInfo {
@@ -62,6 +78,6 @@ impl Backend for EmulatedCuda {
         if ordinal != 0 {
             return Err(Error::NoSuchDevice { backend: self.name().into(), ordinal, count: 1 });
         }
-        Ok(Arc::new(CudaDevice::new(Arc::new(EmulatedEngine::new(self.info(), self.order)))))
+        Ok(Arc::new(CudaDevice::new(Arc::new(EmulatedEngine::new(self.info(), self.order, self.kernels)))))
     }
 }

@@ -3,39 +3,105 @@
 use crate::LaneOrder;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use std::ffi::{CString, c_char, c_int, c_uint, c_void};
+use std::mem::ManuallyDrop;
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::LazyLock;
 
+/// A kernel and its parameters, on the C++ side.
 #[repr(C)]
 struct Registration {
     _opaque: [u8; 0],
 }
 
-unsafe extern "C" {
-    fn lockstep_emulator_find(name: *const c_char) -> *const Registration;
-    fn lockstep_emulator_parameters(kernel: *const Registration, count: *mut c_uint) -> *const c_uint;
-    #[allow(clippy::too_many_arguments)]
-    fn lockstep_emulator_run(
-        kernel: *const Registration,
-        grid: *const c_uint,
-        threads: c_uint,
-        shared_bytes: usize,
-        arguments: *const *const c_void,
-        from: u64,
-        to: u64,
-        descending: c_int,
-        failed: *mut u64,
-    ) -> c_int;
+type Find = unsafe extern "C" fn(*const c_char) -> *const Registration;
+type Parameters = unsafe extern "C" fn(*const Registration, *mut c_uint) -> *const c_uint;
+type Run = unsafe extern "C" fn(
+    *const Registration,
+    *const c_uint,
+    c_uint,
+    usize,
+    *const *const c_void,
+    u64,
+    u64,
+    c_int,
+    *mut u64,
+) -> c_int;
+
+mod linked {
+    use super::{Registration, c_char, c_int, c_uint, c_void};
+
+    unsafe extern "C" {
+        pub(super) fn lockstep_emulator_find(name: *const c_char) -> *const Registration;
+        pub(super) fn lockstep_emulator_parameters(
+            kernel: *const Registration,
+            count: *mut c_uint,
+        ) -> *const c_uint;
+        #[allow(clippy::too_many_arguments)]
+        pub(super) fn lockstep_emulator_run(
+            kernel: *const Registration,
+            grid: *const c_uint,
+            threads: c_uint,
+            shared_bytes: usize,
+            arguments: *const *const c_void,
+            from: u64,
+            to: u64,
+            descending: c_int,
+            failed: *mut u64,
+        ) -> c_int;
+    }
 }
 
-/// A kernel of the register, which is static.
+/// A register of kernels with what runs them. Registrations are statics, complete before they can be asked for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Kernel(&'static Registration);
+pub(crate) struct Kernels {
+    find: Find,
+    parameters: Parameters,
+    run: Run,
+}
 
-impl std::fmt::Debug for Registration {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Registration")
+impl Default for Kernels {
+    /// Those that this crate was built with.
+    fn default() -> Self {
+        Self {
+            find: linked::lockstep_emulator_find,
+            parameters: linked::lockstep_emulator_parameters,
+            run: linked::lockstep_emulator_run,
+        }
     }
+}
+
+impl Kernels {
+    /// Those of a shared library, which stays loaded.
+    ///
+    /// # Safety
+    /// The library is one of `src/emulator` and kernel sources.
+    pub(crate) unsafe fn load(library: &Path) -> Result<Self, libloading::Error> {
+        // SAFETY: the caller's promise: the library's initialisers only register kernels, and its functions have these types.
+        unsafe {
+            let library = ManuallyDrop::new(libloading::Library::new(library)?);
+            Ok(Self {
+                find: *library.get::<Find>(b"lockstep_emulator_find")?,
+                parameters: *library.get::<Parameters>(b"lockstep_emulator_parameters")?,
+                run: *library.get::<Run>(b"lockstep_emulator_run")?,
+            })
+        }
+    }
+
+    /// The kernel of that name.
+    pub(crate) fn find(&self, name: &str) -> Option<Kernel> {
+        let name = CString::new(name).ok()?;
+        // SAFETY: the name ends with a zero, and what is found is static.
+        let found = unsafe { (self.find)(name.as_ptr()).as_ref() };
+        found.map(|registration| Kernel { registration, of: *self })
+    }
+}
+
+/// A kernel of a register.
+#[derive(Clone, Copy)]
+pub(crate) struct Kernel {
+    registration: &'static Registration,
+    of: Kernels,
 }
 
 /// Why blocks did not run to their end.
@@ -48,19 +114,12 @@ pub(crate) enum Fault {
 }
 
 impl Kernel {
-    /// The kernel of that name.
-    pub(crate) fn find(name: &str) -> Option<Self> {
-        let name = CString::new(name).ok()?;
-        // SAFETY: the name ends with a zero; registrations are statics of this program, complete before main.
-        unsafe { lockstep_emulator_find(name.as_ptr()).as_ref() }.map(Kernel)
-    }
-
     /// The sizes of its parameters in bytes.
     pub(crate) fn parameters(self) -> &'static [c_uint] {
         let mut count = 0;
         // SAFETY: gives a static array of that many numbers.
         unsafe {
-            let sizes = lockstep_emulator_parameters(self.0, &mut count);
+            let sizes = (self.of.parameters)(self.registration, &mut count);
             std::slice::from_raw_parts(sizes, count as usize)
         }
     }
@@ -101,8 +160,8 @@ impl Kernel {
             let mut failed = 0;
             // SAFETY: the caller's promise; grid, pointers and `failed` live through the call.
             let code = unsafe {
-                lockstep_emulator_run(
-                    self.0,
+                (self.of.run)(
+                    self.registration,
                     grid.as_ptr(),
                     threads,
                     shared_bytes as usize,

@@ -1,7 +1,7 @@
 //! Launch lists on host memory: addresses are pointers, and every command says which memory it may touch by lying in it.
 
 use crate::LaneOrder;
-use crate::emulator::{Fault, Kernel};
+use crate::emulator::{Fault, Kernel, Kernels};
 use crate::gemm;
 use lockstep_cuda::engine::{Engine, Memory, Recording, Replay, Resolved};
 use lockstep_cuda::launch::Element;
@@ -18,14 +18,15 @@ const ALIGNMENT: usize = 256;
 pub(crate) struct EmulatedEngine {
     info: DeviceInfo,
     order: LaneOrder,
+    kernels: Kernels,
     /// The first byte and size of every allocation, for the checks of addresses that products and copies make.
     allocated: Arc<Mutex<BTreeMap<u64, usize>>>,
     stream: Mutex<()>,
 }
 
 impl EmulatedEngine {
-    pub(crate) fn new(info: DeviceInfo, order: LaneOrder) -> Self {
-        Self { info, order, allocated: Arc::default(), stream: Mutex::new(()) }
+    pub(crate) fn new(info: DeviceInfo, order: LaneOrder, kernels: Kernels) -> Self {
+        Self { info, order, kernels, allocated: Arc::default(), stream: Mutex::new(()) }
     }
 
     fn fault(&self, node: &str, call: &str, code: i64, text: impl Into<String>) -> Error {
@@ -87,7 +88,7 @@ impl EmulatedEngine {
     }
 
     fn resolve(&self, node: &str, kernel: &str, arguments: &[Vec<u8>]) -> Result<Kernel> {
-        let found = Kernel::find(kernel)
+        let found = (self.kernels.find(kernel))
             .ok_or_else(|| self.fault(node, kernel, 500, "there is no kernel of that name"))?;
         let sizes: Vec<usize> = arguments.iter().map(Vec::len).collect();
         let wanted: Vec<usize> = found.parameters().iter().map(|&size| size as usize).collect();

@@ -72,7 +72,7 @@ __device__ __forceinline__ float log_of(float x) {
 
 __device__ __forceinline__ float erf_of(float x) {
     const float near_zero[] = {7.806903e-5f,    -7.997853e-4f, 5.187162e-3f, -2.6853347e-2f,
-                               1.1283579e-1f,   -3.761262e-1f, 1.2837917e-1f};
+                               1.1283579e-1f,   -3.7612626e-1f, 1.2837917e-1f};
     const float log_complement[] = {1.8556828e-4f,  -2.9395677e-3f, 2.1805217e-2f, -1.0303725e-1f,
                                     -6.3822573e-1f, -1.12704f,      -3.5371876e-4f};
     float magnitude = fabsf(x);
