@@ -14,6 +14,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("lockstep-onnx", &["lockstep-graph"]),
     ("lockstep-reference", &["lockstep-hal", "lockstep-kernels"]),
     ("lockstep-cpu", &["lockstep-hal", "lockstep-kernels"]),
+    ("lockstep-cuda", &["lockstep-hal", "lockstep-kernels"]),
+    // The same launch lists on another engine.
+    ("lockstep-cuda-emulated", &["lockstep-hal", "lockstep-cuda"]),
     ("lockstep-candle", &["lockstep-hal", "lockstep-kernels"]),
     ("lockstep-template", &["lockstep-hal", "lockstep-kernels"]),
     ("lockstep-bert", &["lockstep-graph", "lockstep-runtime"]),

@@ -45,7 +45,10 @@ impl EmulatedCuda {
     ///
     /// # Safety
     /// The library is such a one.
-    pub unsafe fn with_kernels_of(self, library: &Path) -> std::result::Result<Self, Box<dyn std::error::Error>> {
+    pub unsafe fn with_kernels_of(
+        self,
+        library: &Path,
+    ) -> std::result::Result<Self, Box<dyn std::error::Error>> {
         // SAFETY: the caller's promise.
         Ok(Self { kernels: unsafe { Kernels::load(library) }?, ..self })
     }

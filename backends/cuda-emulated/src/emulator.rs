@@ -189,4 +189,5 @@ impl Kernel {
 }
 
 /// Threads that live as long as the process: each carries the stacks of its fibers.
-static POOL: LazyLock<Option<rayon::ThreadPool>> = LazyLock::new(|| rayon::ThreadPoolBuilder::new().build().ok());
+static POOL: LazyLock<Option<rayon::ThreadPool>> =
+    LazyLock::new(|| rayon::ThreadPoolBuilder::new().build().ok());

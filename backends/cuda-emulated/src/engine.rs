@@ -60,7 +60,8 @@ impl EmulatedEngine {
                 let ran = unsafe { found.run(*grid, *block, *shared_bytes, arguments, self.order) };
                 ran.map_err(|fault| match fault {
                     Fault::Hangs(at) => {
-                        let text = format!("block {at} hangs: not all of its threads come to the same barrier");
+                        let text =
+                            format!("block {at} hangs: not all of its threads come to the same barrier");
                         self.fault(node, kernel, 719, text)
                     }
                     Fault::Refused => {

@@ -30,7 +30,10 @@ fn inputs(lengths: &[usize]) -> [(&'static str, HostTensor); 3] {
         HostTensor::from_slice(&shape, &rows.map(|(row, at)| value(row, at)).collect::<Vec<_>>()).unwrap()
     };
     [
-        ("input_ids", fill(&|row, at| if at < lengths[row] { 101 + (row * 31 + at * 97) as i64 % 900 } else { 0 })),
+        (
+            "input_ids",
+            fill(&|row, at| if at < lengths[row] { 101 + (row * 31 + at * 97) as i64 % 900 } else { 0 }),
+        ),
         ("token_type_ids", fill(&|_, _| 0)),
         ("attention_mask", fill(&|row, at| i64::from(at < lengths[row]))),
     ]
@@ -48,8 +51,11 @@ fn every_op_holds_in_every_dtype() {
         let inputs = inputs(&[5, 9]);
         let found =
             replay.run(&given(&inputs), Modes { isolated: true, cumulative: true }, &|_, _| {}).unwrap();
-        let guilty: Vec<String> =
-            found.guilty().iter().map(|step| format!("{} {} {:?}", step.node, step.op, step.isolated)).collect();
+        let guilty: Vec<String> = found
+            .guilty()
+            .iter()
+            .map(|step| format!("{} {} {:?}", step.node, step.op, step.isolated))
+            .collect();
         assert!(found.holds(), "{dtype}: {guilty:?} {:?}", found.outputs);
         assert!(found.steps.iter().all(|step| step.isolated.is_some()));
     }

@@ -47,8 +47,10 @@ impl CudaExecutable {
         let mut recording = Recording::new();
         if !self.list.findings.is_empty() {
             let bytes = self.list.findings.len() * FINDING_BYTES;
-            recording
-                .push(("findings".into(), Resolved::Fill { at: self.findings.address(), value: 0xff, bytes }));
+            recording.push((
+                "findings".into(),
+                Resolved::Fill { at: self.findings.address(), value: 0xff, bytes },
+            ));
         }
         for step in &self.list.steps {
             let node: Arc<str> = step.node.as_str().into();
@@ -102,8 +104,10 @@ impl Executable for CudaExecutable {
         let addresses = io_addresses(io, device)?;
         if self.recorded.as_ref().is_none_or(|recorded| recorded.io != addresses) {
             self.recorded = None;
-            let buffers =
-                io.iter().map(|buffer| Ok(DeviceBuffer::of(buffer, device)?.memory.clone())).collect::<Result<_>>()?;
+            let buffers = io
+                .iter()
+                .map(|buffer| Ok(DeviceBuffer::of(buffer, device)?.memory.clone()))
+                .collect::<Result<_>>()?;
             let replay = self.engine.clone().record(self.recording(&addresses))?;
             self.recorded = Some(Recorded { replay, io: addresses, _buffers: buffers });
         }

@@ -1,6 +1,7 @@
 //! What a program becomes: kernel launches and matrix products in order, as plain data. Everything but addresses is decided
 //! when a program is compiled; a run, on a GPU or emulated, does nothing else than what stands here.
 
+use std::fmt;
 use std::ops::Range;
 
 /// Where an argument's bytes are.
@@ -224,6 +225,29 @@ pub struct LaunchList {
     pub steps: Vec<StepCommands>,
     /// The checks, by number.
     pub findings: Vec<FindingOf>,
+}
+
+/// A line per command: what runs, over how many blocks and threads.
+impl fmt::Display for LaunchList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for step in &self.steps {
+            for command in &self.commands[step.commands.clone()] {
+                write!(f, "{} ({}): ", step.node, step.op)?;
+                match command {
+                    Command::Launch(launch) => {
+                        let [x, y, z] = launch.grid;
+                        writeln!(f, "{} <<<{x} x {y} x {z}, {}>>>", launch.kernel, launch.block)?;
+                    }
+                    Command::Product(p) => {
+                        writeln!(f, "product {} x [{}, {}, {}] of {:?}", p.batch, p.m, p.n, p.k, p.element)?;
+                    }
+                    Command::Copy { bytes, .. } => writeln!(f, "copy {bytes} bytes")?,
+                    Command::Zero { bytes, .. } => writeln!(f, "zero {bytes} bytes")?,
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Bytes of a finding on the device: the first offending position (all ones: none), and the value there.

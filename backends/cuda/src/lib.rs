@@ -17,4 +17,5 @@ mod profile;
 mod support;
 
 pub use device::CudaDevice;
+pub use kernels::launch_list;
 pub use profile::numerics;

@@ -52,7 +52,9 @@ pub(crate) fn support(query: &OpQuery<'_>) -> Support {
 
 fn refuse(dtype: DType) -> Support {
     Support::no(match dtype {
-        DType::F64 => "CUDA computes in f32 here; cast to f32, or use the reference backend for f64".to_owned(),
+        DType::F64 => {
+            "CUDA computes in f32 here; cast to f32, or use the reference backend for f64".to_owned()
+        }
         other => format!("there is no CUDA kernel of this op for {other}; cast the operands to f32 or i64"),
     })
 }

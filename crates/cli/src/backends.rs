@@ -16,8 +16,13 @@ pub(crate) fn registry(threads: Option<usize>) -> Outcome<Registry> {
         cpu = cpu.threads(threads);
     }
     let cpu = cpu.build().map_err(|error| Failure::of(&error))?;
-    let backends: Vec<Arc<dyn Backend>> =
-        vec![Arc::new(cpu), Arc::new(CandleBackend::new()), Arc::new(ReferenceBackend::new())];
+    let backends: Vec<Arc<dyn Backend>> = vec![
+        Arc::new(cpu),
+        #[cfg(feature = "cuda-emulated")]
+        Arc::new(lockstep_cuda_emulated::EmulatedCuda::new()),
+        Arc::new(CandleBackend::new()),
+        Arc::new(ReferenceBackend::new()),
+    ];
     Ok(Registry::new(backends))
 }
 

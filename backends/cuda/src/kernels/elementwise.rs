@@ -120,12 +120,7 @@ pub(super) fn cast_launch(
             DType::Bool => 8,
         }
     });
-    let arguments = vec![
-        Argument::U32(source),
-        Argument::U32(target),
-        pointer(from),
-        pointer(to),
-        number(count),
-    ];
+    let arguments =
+        vec![Argument::U32(source), Argument::U32(target), pointer(from), pointer(to), number(count)];
     plan.launch_elements("cast", count, arguments)
 }

@@ -3,7 +3,7 @@
 use super::{StepPlan, THREADS, aligned, around, count, number, pointer, suffix};
 use crate::launch::{Argument, Check, Place};
 use lockstep_hal::graph::DType;
-use lockstep_hal::{Error, Operand, OpQuery, Result};
+use lockstep_hal::{Error, OpQuery, Operand, Result};
 
 /// Bits of the key that a pass of `index_add_sort` takes.
 const DIGIT_BITS: u32 = 4;

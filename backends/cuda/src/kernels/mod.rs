@@ -11,9 +11,7 @@ mod walk;
 
 use crate::device::ALIGNMENT;
 use crate::error::unclaimed;
-use crate::launch::{
-    Argument, Check, Command, FindingOf, Launch, LaunchList, Place, StepCommands,
-};
+use crate::launch::{Argument, Check, Command, FindingOf, Launch, LaunchList, Place, StepCommands};
 use lockstep_hal::graph::{Constant, ConstantKey, DType, Op};
 use lockstep_hal::{Error, Location, Operand, OperandId, Program, Result, Step};
 use std::collections::HashMap;
@@ -35,6 +33,14 @@ pub(crate) fn compile(program: &Program) -> Result<(LaunchList, Vec<(Constant, D
         });
     }
     Ok((planner.list, planner.constants))
+}
+
+/// What a program does on a device, as data: for those who want to look.
+///
+/// # Errors
+/// [`Error::Program`] for a step that no kernel runs, or of more blocks or dimensions than a kernel takes.
+pub fn launch_list(program: &Program) -> Result<LaunchList> {
+    compile(program).map(|(list, _)| list)
 }
 
 struct Planner<'a> {

@@ -72,11 +72,8 @@ pub(super) fn fill(plan: &mut StepPlan<'_, '_>, dtype: DType, value: f64) -> Res
     let out = plan.output()?;
     let mut bits = [0; 8];
     bits[..dtype.size()].copy_from_slice(HostTensor::from_f64(dtype, &[1], &[value])?.bytes());
-    let arguments = vec![
-        Argument::I64(i64::from_le_bytes(bits)),
-        pointer(plan.output_place()?),
-        number(count(out)),
-    ];
+    let arguments =
+        vec![Argument::I64(i64::from_le_bytes(bits)), pointer(plan.output_place()?), number(count(out))];
     plan.launch_elements(format!("fill_{}", dtype.size()), count(out), arguments)
 }
 

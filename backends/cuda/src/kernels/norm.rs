@@ -60,12 +60,8 @@ pub(super) fn softmax(plan: &mut StepPlan<'_, '_>) -> Result<()> {
     }
     let width = x.shape.last().copied().unwrap_or(1);
     let rows = count(x) / width;
-    let arguments = vec![
-        pointer(plan.input_place(0)),
-        pointer(plan.output_place()?),
-        number(rows),
-        number(width),
-    ];
+    let arguments =
+        vec![pointer(plan.input_place(0)), pointer(plan.output_place()?), number(rows), number(width)];
     let grid = [rows.div_ceil(SOFTMAX_ROWS), 1];
     plan.launch(format!("softmax_{}", suffix(x.dtype)), grid, WARP * SOFTMAX_ROWS, 0, arguments)
 }

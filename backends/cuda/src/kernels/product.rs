@@ -54,18 +54,21 @@ pub(super) fn linear(plan: &mut StepPlan<'_, '_>, parts: Linear) -> Result<()> {
     let target = plan.output_place()?;
     let sums = if x.dtype == DType::F32 { target } else { plan.scratch(count(out) * size_of::<f32>())? };
     let (a, b) = (plan.input_as(0, common)?, plan.input_as(1, common)?);
-    push(plan, Product {
-        element: element(common),
-        m: count(out) / n,
-        n,
-        k,
-        transposed: true,
-        batch: 1,
-        batch_strides: [0; 3],
-        a,
-        b,
-        out: sums,
-    });
+    push(
+        plan,
+        Product {
+            element: element(common),
+            m: count(out) / n,
+            n,
+            k,
+            transposed: true,
+            batch: 1,
+            batch_strides: [0; 3],
+            a,
+            b,
+            out: sums,
+        },
+    );
     let bias = if parts.bias { plan.input_as(2, DType::F32)? } else { Place::Null };
     let residual = if parts.residual { plan.input_place(plan.step.inputs.len() - 1) } else { Place::Null };
     if sums == target && !parts.bias && !parts.residual && parts.activation.is_none() {
@@ -147,18 +150,21 @@ pub(super) fn matmul(plan: &mut StepPlan<'_, '_>) -> Result<()> {
             }
             rest /= outer[axis];
         }
-        push(plan, Product {
-            element: element(a.dtype),
-            m,
-            n,
-            k,
-            transposed: false,
-            batch: *inner,
-            batch_strides: std::array::from_fn(|which| strides[which][last] as usize * matrices[which]),
-            a: a_place.plus(at[0] * matrices[0] * size),
-            b: b_place.plus(at[1] * matrices[1] * size),
-            out: sums.plus(at[2] * matrices[2] * size_of::<f32>()),
-        });
+        push(
+            plan,
+            Product {
+                element: element(a.dtype),
+                m,
+                n,
+                k,
+                transposed: false,
+                batch: *inner,
+                batch_strides: std::array::from_fn(|which| strides[which][last] as usize * matrices[which]),
+                a: a_place.plus(at[0] * matrices[0] * size),
+                b: b_place.plus(at[1] * matrices[1] * size),
+                out: sums.plus(at[2] * matrices[2] * size_of::<f32>()),
+            },
+        );
     }
     if sums == target { Ok(()) } else { epilogue(plan, sums, Place::Null, Place::Null, n, 0) }
 }

@@ -19,14 +19,13 @@ pub(super) fn dense(shape: &[usize]) -> Vec<i64> {
 pub(super) fn broadcast(shape: &[usize], out: &[usize]) -> Vec<i64> {
     let lead = out.len() - shape.len();
     let own = dense(shape);
-    (0..out.len()).map(|axis| if axis < lead || shape[axis - lead] == 1 { 0 } else { own[axis - lead] }).collect()
+    (0..out.len())
+        .map(|axis| if axis < lead || shape[axis - lead] == 1 { 0 } else { own[axis - lead] })
+        .collect()
 }
 
 /// Extents and strides with neighbouring dimensions merged where every operand goes through both as through one.
-pub(super) fn merged<const N: usize>(
-    extents: &[usize],
-    strides: [&[i64]; N],
-) -> (Vec<usize>, [Vec<i64>; N]) {
+pub(super) fn merged<const N: usize>(extents: &[usize], strides: [&[i64]; N]) -> (Vec<usize>, [Vec<i64>; N]) {
     let mut shape: Vec<usize> = Vec::new();
     let mut walked: [Vec<i64>; N] = std::array::from_fn(|_| Vec::new());
     for (axis, &extent) in extents.iter().enumerate().filter(|(_, extent)| **extent != 1) {
