@@ -25,6 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("lockstep-benches", &["*"]),
     ("lockstep-examples", &["*"]),
     ("lockstep-cli", &["*"]),
+    ("lockstep-xtask", &[]),
 ];
 
 /// Crates that the core (the runtime with the CPU backend) may not pull in, however indirectly.

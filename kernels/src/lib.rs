@@ -7,6 +7,7 @@
 
 pub mod attention;
 pub mod cast;
+pub mod cuda;
 pub mod element;
 pub mod elementwise;
 pub mod gather;

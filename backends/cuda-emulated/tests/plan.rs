@@ -18,7 +18,7 @@ fn planned(dtype: DType) -> (std::sync::Arc<Program>, LaunchList) {
     let device = EmulatedCuda::new().open(0).unwrap();
     let session =
         Session::builder(model.graph().clone()).device(device).packing(Packing::Required).build().unwrap();
-    let mask: Vec<i64> = (0..18).map(|at| i64::from(at < 5 || at >= 9)).collect();
+    let mask: Vec<i64> = (0..18).map(|at| i64::from(!(5..9).contains(&at))).collect();
     let tensor = |values: &[i64]| HostTensor::from_slice(&[2, 9], values).unwrap();
     let inputs = [tensor(&[7; 18]), tensor(&[0; 18]), tensor(&mask)];
     let given = [("input_ids", &inputs[0]), ("token_type_ids", &inputs[1]), ("attention_mask", &inputs[2])];

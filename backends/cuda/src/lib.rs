@@ -7,6 +7,7 @@
 
 mod buffer;
 mod device;
+mod driver;
 pub mod engine;
 mod error;
 mod executable;
@@ -17,5 +18,6 @@ mod profile;
 mod support;
 
 pub use device::CudaDevice;
+pub use driver::CudaBackend;
 pub use kernels::launch_list;
 pub use profile::numerics;

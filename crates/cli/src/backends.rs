@@ -3,6 +3,7 @@
 use crate::failure::{Failure, Outcome};
 use lockstep_candle::CandleBackend;
 use lockstep_cpu::CpuBackend;
+use lockstep_cuda::CudaBackend;
 use lockstep_reference::ReferenceBackend;
 use lockstep_runtime::{Backend, Device, Registry};
 use std::sync::Arc;
@@ -18,6 +19,7 @@ pub(crate) fn registry(threads: Option<usize>) -> Outcome<Registry> {
     let cpu = cpu.build().map_err(|error| Failure::of(&error))?;
     let backends: Vec<Arc<dyn Backend>> = vec![
         Arc::new(cpu),
+        Arc::new(CudaBackend::new()),
         #[cfg(feature = "cuda-emulated")]
         Arc::new(lockstep_cuda_emulated::EmulatedCuda::new()),
         Arc::new(CandleBackend::new()),

@@ -37,7 +37,8 @@ pub(super) fn layer_norm(plan: &mut StepPlan<'_, '_>, epsilon: f64) -> Result<()
     }
     let vectors = WARP * 16;
     let bytes = width * x.dtype.size();
-    let pieces = if bytes % vectors == 0 && bytes / vectors <= MOST_PIECES { bytes / vectors } else { 0 };
+    let pieces =
+        if bytes.is_multiple_of(vectors) && bytes / vectors <= MOST_PIECES { bytes / vectors } else { 0 };
     let arguments = vec![
         pointer(plan.input_place(0)),
         pointer(residual),

@@ -1,0 +1,230 @@
+//! One GPU: its context, a stream, the kernels, and memory.
+
+use super::calls::Calls;
+use super::gemm::CublasLt;
+use super::probe::Gpu;
+use super::replay::DriverReplay;
+use crate::engine::{Engine, Memory, Recording, Replay};
+use cudarc::driver::{result, sys};
+use lockstep_hal::{DeviceInfo, Error, Result};
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A kernel, as the driver knows it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Function(pub(super) sys::CUfunction);
+
+// SAFETY: a function may be launched from any thread with its context current.
+unsafe impl Send for Function {}
+
+/// The one stream of a device, and what uses it. The lock is held while commands are put on it.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) stream: sys::CUstream,
+    pub(super) cublas: CublasLt,
+}
+
+/// An open GPU.
+#[derive(Debug)]
+pub(crate) struct DriverEngine {
+    info: DeviceInfo,
+    primary: Arc<Primary>,
+    modules: Vec<sys::CUmodule>,
+    functions: HashMap<String, Function>,
+    pub(super) calls: Arc<Calls>,
+    stream: Mutex<Stream>,
+}
+
+// SAFETY: contexts, modules and functions may be used from any thread (the context is made current first); the stream and
+// the handle of cuBLASLt are behind a lock.
+unsafe impl Send for DriverEngine {}
+// SAFETY: as above.
+unsafe impl Sync for DriverEngine {}
+
+/// What is being done where no node is.
+const OPENING: &str = "the opening of the device";
+
+impl DriverEngine {
+    /// Retains the GPU's primary context, loads every kernel, and makes the stream.
+    pub(super) fn open(gpu: Gpu) -> Result<Self> {
+        let calls = Arc::new(Calls::new(&gpu.info.id));
+        // SAFETY: the device is the driver's; it is released by `Primary`.
+        let context = unsafe { result::primary_ctx::retain(gpu.device) };
+        let context = calls.check(OPENING, "cuDevicePrimaryCtxRetain", context)?;
+        let primary = Arc::new(Primary { device: gpu.device, context });
+        // SAFETY: the context was retained just now.
+        calls.check(OPENING, "cuCtxSetCurrent", unsafe { result::ctx::set_current(context) })?;
+        let stream = result::stream::create(result::stream::StreamKind::NonBlocking);
+        let stream = calls.check(OPENING, "cuStreamCreate", stream)?;
+        let cublas = CublasLt::new(&calls, gpu.capability)?;
+        let mut engine = Self {
+            info: gpu.info,
+            primary,
+            modules: Vec::new(),
+            functions: HashMap::new(),
+            calls,
+            stream: Mutex::new(Stream { stream, cublas }),
+        };
+        for module in lockstep_kernels::cuda::modules() {
+            engine.load(module.name, module.ptx)?;
+        }
+        Ok(engine)
+    }
+
+    fn load(&mut self, name: &str, ptx: &str) -> Result<()> {
+        let what = format!("the kernels of {name}");
+        let image = CString::new(ptx).map_err(|_| {
+            self.calls.error(&what, "cuModuleLoadData", 0, "the PTX has a zero byte; is the build damaged?")
+        })?;
+        // SAFETY: the image is PTX that ends with a zero; the context is current.
+        let module = unsafe { result::module::load_data(image.as_ptr().cast()) };
+        let module = self.calls.check(&what, "cuModuleLoadData", module)?;
+        self.modules.push(module);
+        for entry in lockstep_kernels::cuda::entries(ptx) {
+            let symbol =
+                CString::new(entry).map_err(|_| Error::program("a kernel's name has a zero byte"))?;
+            // SAFETY: the module was loaded just now.
+            let function = unsafe { result::module::get_function(module, symbol) };
+            let function = self.calls.check(entry, "cuModuleGetFunction", function)?;
+            self.functions.insert(entry.to_owned(), Function(function));
+        }
+        Ok(())
+    }
+
+    /// The kernel of that name.
+    pub(super) fn function(&self, node: &str, kernel: &str) -> Result<Function> {
+        (self.functions.get(kernel).copied())
+            .ok_or_else(|| self.calls.error(node, kernel, 500, "there is no kernel of that name"))
+    }
+
+    /// The stream, with the context current on this thread; refused once the device is lost.
+    pub(super) fn enter(&self, node: &str) -> Result<MutexGuard<'_, Stream>> {
+        self.calls.alive(node)?;
+        let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: the context lives as long as the engine.
+        let made_current = unsafe { result::ctx::set_current(self.primary.context) };
+        self.calls.check(node, "cuCtxSetCurrent", made_current)?;
+        Ok(stream)
+    }
+}
+
+impl Engine for DriverEngine {
+    fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    fn allocate(&self, bytes: usize) -> Result<Arc<dyn Memory>> {
+        let _stream = self.enter("an allocation")?;
+        // SAFETY: what the memory holds is unspecified, and nothing reads it before it is written. None is empty.
+        let memory = match unsafe { result::malloc_sync(bytes.max(1)) } {
+            Err(error) if error.0 == sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY => {
+                return Err(Error::OutOfMemory {
+                    device: self.info.id.clone(),
+                    requested: bytes,
+                    free: result::mem_get_info().ok().map(|(free, _)| free),
+                });
+            }
+            answer => self.calls.check("an allocation", "cuMemAlloc", answer)?,
+        };
+        Ok(Arc::new(DeviceMemory { address: memory, bytes, primary: self.primary.clone() }))
+    }
+
+    fn copy_in(&self, memory: &dyn Memory, at: usize, source: &[u8]) -> Result<()> {
+        let node = "a copy to the device";
+        let stream = self.enter(node)?;
+        within(memory, at, source.len())?;
+        // SAFETY: the range lies in live device memory; the stream is waited for before `source` may go.
+        let copied =
+            unsafe { result::memcpy_htod_async(memory.address() + at as u64, source, stream.stream) };
+        self.calls.check(node, "cuMemcpyHtoDAsync", copied)?;
+        // SAFETY: the stream lives as long as the engine.
+        self.calls.check(node, "cuStreamSynchronize", unsafe { result::stream::synchronize(stream.stream) })
+    }
+
+    fn copy_out(&self, memory: &dyn Memory, at: usize, destination: &mut [u8]) -> Result<()> {
+        let node = "a copy from the device";
+        let stream = self.enter(node)?;
+        within(memory, at, destination.len())?;
+        // SAFETY: as above.
+        let copied =
+            unsafe { result::memcpy_dtoh_async(destination, memory.address() + at as u64, stream.stream) };
+        self.calls.check(node, "cuMemcpyDtoHAsync", copied)?;
+        // SAFETY: as above.
+        self.calls.check(node, "cuStreamSynchronize", unsafe { result::stream::synchronize(stream.stream) })
+    }
+
+    fn record(self: Arc<Self>, recording: Recording) -> Result<Box<dyn Replay>> {
+        Ok(Box::new(DriverReplay::new(self, recording)?))
+    }
+}
+
+fn within(memory: &dyn Memory, at: usize, len: usize) -> Result<()> {
+    if at.checked_add(len).is_none_or(|end| end > memory.bytes()) {
+        return Err(Error::program(format!("{len} bytes at {at} do not lie in {} bytes", memory.bytes())));
+    }
+    Ok(())
+}
+
+impl Drop for DriverEngine {
+    fn drop(&mut self) {
+        let stream = self.stream.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: everything is the engine's own, and replays, which use it, hold the engine. Answers are of no use: the
+        // device may be lost, and there is nothing to be done about it here.
+        unsafe {
+            let _ = result::ctx::set_current(self.primary.context);
+            stream.cublas.destroy();
+            let _ = result::stream::destroy(stream.stream);
+            for module in self.modules.drain(..) {
+                let _ = result::module::unload(module);
+            }
+        }
+    }
+}
+
+/// A GPU's primary context, released by whoever needs it last: memory may outlive the engine.
+#[derive(Debug)]
+struct Primary {
+    device: sys::CUdevice,
+    context: sys::CUcontext,
+}
+
+// SAFETY: a context may be made current on any thread.
+unsafe impl Send for Primary {}
+// SAFETY: as above.
+unsafe impl Sync for Primary {}
+
+impl Drop for Primary {
+    fn drop(&mut self) {
+        // SAFETY: retained once, by `DriverEngine::open`.
+        let _ = unsafe { result::primary_ctx::release(self.device) };
+    }
+}
+
+/// Device memory, freed when dropped.
+#[derive(Debug)]
+struct DeviceMemory {
+    address: sys::CUdeviceptr,
+    bytes: usize,
+    primary: Arc<Primary>,
+}
+
+impl Memory for DeviceMemory {
+    fn address(&self) -> u64 {
+        self.address
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Drop for DeviceMemory {
+    fn drop(&mut self) {
+        // SAFETY: allocated in this context, which lives. A lost one answers with an error, and its memory is gone with it.
+        unsafe {
+            let _ = result::ctx::set_current(self.primary.context);
+            let _ = result::free_sync(self.address);
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! A recording on a GPU. The first run goes node by node, waiting after each, so that a fault is laid to its node; the
+//! second is captured as a graph; from then on a run is one launch.
+
+use super::engine::{DriverEngine, Function, Stream};
+use super::gemm::Product;
+use crate::engine::{Recording, Replay, Resolved};
+use cudarc::driver::{result, sys};
+use lockstep_hal::Result;
+use std::ffi::c_void;
+use std::sync::Arc;
+
+/// `0` keeps every run node by node: slower, and a fault is laid to its node in each.
+const VARIABLE: &str = "LOCKSTEP_CUDA_GRAPH";
+
+enum Prepared {
+    Launch {
+        kernel: String,
+        function: Function,
+        grid: [u32; 3],
+        block: u32,
+        shared_bytes: u32,
+        /// Each argument in words of 8 bytes, so that it is aligned.
+        arguments: Vec<Vec<u64>>,
+    },
+    Product(Product),
+    Copy {
+        from: u64,
+        to: u64,
+        bytes: usize,
+    },
+    Fill {
+        at: u64,
+        value: u8,
+        bytes: usize,
+    },
+}
+
+/// A captured run.
+struct Graph(sys::CUgraphExec);
+
+// SAFETY: launched by one thread at a time, under the stream's lock.
+unsafe impl Send for Graph {}
+
+impl Drop for Graph {
+    fn drop(&mut self) {
+        // SAFETY: instantiated once, destroyed once. A lost device answers with an error that changes nothing.
+        let _ = unsafe { result::graph::exec_destroy(self.0) };
+    }
+}
+
+/// A recording, resolved.
+pub(super) struct DriverReplay {
+    graph: Option<Graph>,
+    commands: Vec<(Arc<str>, Prepared)>,
+    engine: Arc<DriverEngine>,
+    /// Whether it has run once, node by node.
+    proven: bool,
+    captures: bool,
+}
+
+/// Bytes of dynamic shared memory that a kernel has without asking.
+const SHARED_WITHOUT_ASKING: u32 = 48 << 10;
+
+impl DriverReplay {
+    pub(super) fn new(engine: Arc<DriverEngine>, recording: Recording) -> Result<Self> {
+        let mut commands = Vec::with_capacity(recording.len());
+        let mut stream = engine.enter("the recording of a program")?;
+        for (node, command) in recording {
+            let prepared = prepare(&engine, &mut stream, &node, command)?;
+            commands.push((node, prepared));
+        }
+        drop(stream);
+        let captures = std::env::var_os(VARIABLE).is_none_or(|value| value != "0");
+        Ok(Self { graph: None, commands, engine, proven: false, captures })
+    }
+
+    fn put(&self, stream: &Stream, node: &str, command: &Prepared) -> Result<()> {
+        let calls = &self.engine.calls;
+        match command {
+            Prepared::Launch { kernel, function, grid: [x, y, z], block, shared_bytes, arguments } => {
+                let mut pointers: Vec<*mut c_void> =
+                    arguments.iter().map(|words| words.as_ptr().cast_mut().cast()).collect();
+                // SAFETY: the arguments are those of the launch list, which the emulator checks against every kernel's
+                // parameters; they name the program's own operands, which live as long as the replay.
+                let launched = unsafe {
+                    result::launch_kernel(
+                        function.0,
+                        (*x, *y, *z),
+                        (*block, 1, 1),
+                        *shared_bytes,
+                        stream.stream,
+                        &mut pointers,
+                    )
+                };
+                calls.check(node, kernel, launched)
+            }
+            Prepared::Product(product) => stream.cublas.launch(node, product, stream.stream),
+            Prepared::Copy { from, to, bytes } => {
+                // SAFETY: both ranges are the program's own.
+                let copied = unsafe { result::memcpy_dtod_async(*to, *from, *bytes, stream.stream) };
+                calls.check(node, "cuMemcpyDtoDAsync", copied)
+            }
+            Prepared::Fill { at, value, bytes } => {
+                // SAFETY: the range is the program's own.
+                let filled = unsafe { result::memset_d8_async(*at, *value, *bytes, stream.stream) };
+                calls.check(node, "cuMemsetD8Async", filled)
+            }
+        }
+    }
+
+    fn node_by_node(&self, stream: &Stream) -> Result<()> {
+        for (at, (node, command)) in self.commands.iter().enumerate() {
+            self.put(stream, node, command)?;
+            if self.commands.get(at + 1).is_none_or(|(next, _)| next != node) {
+                let what = match command {
+                    Prepared::Launch { kernel, .. } => kernel.as_str(),
+                    _ => "cuStreamSynchronize",
+                };
+                // SAFETY: the stream lives as long as the engine.
+                let waited = unsafe { result::stream::synchronize(stream.stream) };
+                self.engine.calls.check(node, what, waited)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn capture(&self, stream: &Stream) -> Result<Graph> {
+        let (node, calls) = ("the capture of a run", &self.engine.calls);
+        let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
+        // SAFETY: the stream is ours and not capturing.
+        calls.check(node, "cuStreamBeginCapture", unsafe {
+            result::stream::begin_capture(stream.stream, mode)
+        })?;
+        let put = self.commands.iter().try_for_each(|(node, command)| self.put(stream, node, command));
+        // SAFETY: a capture is ended whatever happened, or the stream would stay in it.
+        let ended = unsafe { result::stream::end_capture(stream.stream) };
+        put?;
+        let graph = calls.check(node, "cuStreamEndCapture", ended)?;
+        // SAFETY: the graph was captured just now; it is destroyed once, and what is made of it does not need it.
+        let made = unsafe {
+            let made = instantiated(graph);
+            let _ = result::graph::destroy(graph);
+            made
+        };
+        let made = Graph(calls.check(node, "cuGraphInstantiate", made)?);
+        // SAFETY: instantiated just now.
+        calls.check(node, "cuGraphUpload", unsafe { result::graph::upload(made.0, stream.stream) })?;
+        Ok(made)
+    }
+}
+
+/// An executable graph without flags. The bindings' own function takes an enum that has no name for none.
+///
+/// # Safety
+/// The graph is a captured one.
+unsafe fn instantiated(graph: sys::CUgraph) -> std::result::Result<sys::CUgraphExec, result::DriverError> {
+    let mut made = std::ptr::null_mut();
+    // SAFETY: writes one pointer.
+    unsafe { sys::cuGraphInstantiateWithFlags(&mut made, graph, 0) }.result()?;
+    Ok(made)
+}
+
+fn prepare(engine: &DriverEngine, stream: &mut Stream, node: &str, command: Resolved) -> Result<Prepared> {
+    Ok(match command {
+        Resolved::Launch { kernel, grid, block, shared_bytes, arguments } => {
+            let function = engine.function(node, &kernel)?;
+            if shared_bytes > SHARED_WITHOUT_ASKING {
+                use sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES as MOST;
+                // SAFETY: the function is a loaded one.
+                let set = unsafe {
+                    result::function::set_function_attribute(function.0, MOST, shared_bytes as i32)
+                };
+                engine.calls.check(node, "cuFuncSetAttribute", set)?;
+            }
+            let word = |chunk: &[u8]| {
+                let mut word = [0; 8];
+                word[..chunk.len()].copy_from_slice(chunk);
+                u64::from_ne_bytes(word)
+            };
+            let arguments = arguments.iter().map(|bytes| bytes.chunks(8).map(word).collect()).collect();
+            Prepared::Launch { kernel, function, grid, block, shared_bytes, arguments }
+        }
+        Resolved::Product { element, sizes, transposed, batch, batch_strides, addresses } => {
+            let cublas = &mut stream.cublas;
+            Prepared::Product(cublas.prepare(
+                node,
+                element,
+                sizes,
+                transposed,
+                batch,
+                batch_strides,
+                addresses,
+            )?)
+        }
+        Resolved::Copy { from, to, bytes } => Prepared::Copy { from, to, bytes },
+        Resolved::Fill { at, value, bytes } => Prepared::Fill { at, value, bytes },
+    })
+}
+
+impl Replay for DriverReplay {
+    fn start(&mut self) -> Result<()> {
+        let engine = self.engine.clone();
+        let stream = engine.enter("the start of a run")?;
+        if !self.proven || !self.captures {
+            self.node_by_node(&stream)?;
+            self.proven = true;
+            return Ok(());
+        }
+        if self.graph.is_none() {
+            self.graph = Some(self.capture(&stream)?);
+        }
+        match &self.graph {
+            // SAFETY: the graph was instantiated in this context.
+            Some(graph) => engine.calls.check("a captured run", "cuGraphLaunch", unsafe {
+                result::graph::launch(graph.0, stream.stream)
+            }),
+            None => Ok(()),
+        }
+    }
+
+    fn wait(&mut self) -> Result<()> {
+        let stream = self.engine.enter("the end of a run")?;
+        let first = self.commands.first().map_or("", |(node, _)| node);
+        let last = self.commands.last().map_or("", |(node, _)| node);
+        let node = format!("a captured run from {first} to {last} ({VARIABLE}=0 lays a fault to its node)");
+        // SAFETY: the stream lives as long as the engine.
+        let waited = unsafe { result::stream::synchronize(stream.stream) };
+        self.engine.calls.check(&node, "cuStreamSynchronize", waited)
+    }
+}
