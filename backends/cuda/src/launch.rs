@@ -18,7 +18,7 @@ pub enum Place {
     },
     /// So many bytes into the constant of that number.
     Constant {
-        /// Which of [`LaunchList::constants`].
+        /// Which of the constants that the list was made with.
         index: usize,
         /// The offset in bytes.
         at: usize,
