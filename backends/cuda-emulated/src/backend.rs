@@ -24,6 +24,7 @@ pub enum LaneOrder {
 pub struct EmulatedCuda {
     order: LaneOrder,
     kernels: Kernels,
+    memory_bytes: Option<u64>,
 }
 
 impl EmulatedCuda {
@@ -35,6 +36,11 @@ impl EmulatedCuda {
     /// The same with another order of threads.
     pub fn lane_order(self, order: LaneOrder) -> Self {
         Self { order, ..self }
+    }
+
+    /// The same with so much memory, as a small GPU; by default as much as the process gets.
+    pub fn memory_bytes(self, bytes: u64) -> Self {
+        Self { memory_bytes: Some(bytes), ..self }
     }
 
     /// The same with the kernels of a shared library: `src/emulator/emulator.cpp` and CUDA sources, compiled as C++. For tests of
@@ -58,7 +64,7 @@ impl EmulatedCuda {
             id: "cuda-emulated:0".to_owned(),
             name: "CUDA kernels as C++ on this processor (no GPU)".to_owned(),
             driver: None,
-            memory_bytes: None,
+            memory_bytes: self.memory_bytes,
             dtypes: vec![DType::F32, DType::F16, DType::Bf16],
             default_dtype: DType::F32,
             prefers_packing: true,

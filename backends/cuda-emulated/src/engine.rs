@@ -8,7 +8,7 @@ use lockstep_cuda::launch::Element;
 use lockstep_hal::tensor::AlignedBytes;
 use lockstep_hal::{DeviceInfo, Error, Result};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// What a GPU aligns memory to.
 const ALIGNMENT: usize = 256;
@@ -22,11 +22,29 @@ pub(crate) struct EmulatedEngine {
     /// The first byte and size of every allocation, for the checks of addresses that products and copies make.
     allocated: Arc<Mutex<BTreeMap<u64, usize>>>,
     stream: Mutex<()>,
+    /// What the first fault was that no CUDA context survives.
+    lost: OnceLock<String>,
 }
 
 impl EmulatedEngine {
     pub(crate) fn new(info: DeviceInfo, order: LaneOrder, kernels: Kernels) -> Self {
-        Self { info, order, kernels, allocated: Arc::default(), stream: Mutex::new(()) }
+        Self {
+            info,
+            order,
+            kernels,
+            allocated: Arc::default(),
+            stream: Mutex::new(()),
+            lost: OnceLock::new(),
+        }
+    }
+
+    /// The stream, refused once the device is lost, as a driver does.
+    fn enter(&self, node: &str) -> Result<MutexGuard<'_, ()>> {
+        if let Some(first) = self.lost.get() {
+            let text = format!("the device was lost ({first}); open it again. Other devices go on");
+            return Err(self.fault(node, "any call", 709, text));
+        }
+        Ok(self.stream.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn fault(&self, node: &str, call: &str, code: i64, text: impl Into<String>) -> Error {
@@ -62,6 +80,7 @@ impl EmulatedEngine {
                     Fault::Hangs(at) => {
                         let text =
                             format!("block {at} hangs: not all of its threads come to the same barrier");
+                        let _ = self.lost.set(format!("{kernel} at {node}: {text}"));
                         self.fault(node, kernel, 719, text)
                     }
                     Fault::Refused => {
@@ -139,8 +158,14 @@ impl Engine for EmulatedEngine {
     }
 
     fn allocate(&self, bytes: usize) -> Result<Arc<dyn Memory>> {
-        let out_of_memory =
-            || Error::OutOfMemory { device: self.info.id.clone(), requested: bytes, free: None };
+        let free = self.info.memory_bytes.map(|all| {
+            let allocated = self.allocated.lock().unwrap_or_else(PoisonError::into_inner);
+            (all as usize).saturating_sub(allocated.values().sum())
+        });
+        let out_of_memory = || Error::OutOfMemory { device: self.info.id.clone(), requested: bytes, free };
+        if free.is_some_and(|free| bytes > free) {
+            return Err(out_of_memory());
+        }
         let padded = bytes.checked_add(ALIGNMENT).ok_or_else(out_of_memory)?;
         let mut storage = AlignedBytes::try_zeroed(padded).ok_or_else(out_of_memory)?;
         let address = (storage.as_mut_slice().as_mut_ptr() as u64).next_multiple_of(ALIGNMENT as u64);
@@ -150,7 +175,7 @@ impl Engine for EmulatedEngine {
     }
 
     fn copy_in(&self, memory: &dyn Memory, at: usize, source: &[u8]) -> Result<()> {
-        let _stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        let _stream = self.enter("a copy to the device")?;
         let address = memory.address() + at as u64;
         self.check("a copy to the device", "write", address, source.len())?;
         // SAFETY: the range lies in a live allocation, and the stream's lock is held.
@@ -159,7 +184,7 @@ impl Engine for EmulatedEngine {
     }
 
     fn copy_out(&self, memory: &dyn Memory, at: usize, destination: &mut [u8]) -> Result<()> {
-        let _stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        let _stream = self.enter("a copy from the device")?;
         let address = memory.address() + at as u64;
         self.check("a copy from the device", "read", address, destination.len())?;
         // SAFETY: as above.
@@ -211,7 +236,7 @@ struct EmulatedReplay {
 
 impl Replay for EmulatedReplay {
     fn start(&mut self) -> Result<()> {
-        let _stream = self.engine.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        let _stream = self.engine.enter("the start of a run")?;
         self.recording.iter().try_for_each(|(node, command)| self.engine.execute(node, command))
     }
 

@@ -1,48 +1,20 @@
 //! Faults planted in the CUDA sources: the conformance suite must call each WRONG, and the address sanitizer must see a read
 //! outside. The sources are edited as text and compiled again; an edit that no longer applies fails the test.
 
+mod edited;
+
+use edited::{compile, library};
 use lockstep_conformance::conform::{Expectations, Selection, conform};
 use lockstep_cuda_emulated::EmulatedCuda;
 use lockstep_hal::Backend;
 use lockstep_hal::graph::DType;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// Compiles the emulator with a source, after `edit` of it, to `target`; `more` are further files and flags.
-fn compile(folder: &Path, source: &str, edit: [&str; 2], target: &Path, more: &[&str]) {
-    let path = root().join("kernels/src").join(source);
-    let text = std::fs::read_to_string(&path).unwrap();
-    let [from, to] = edit;
-    assert!(text.contains(from), "{source} has no `{from}` any more; plant the fault elsewhere");
-    let edited = folder.join("edited.cpp");
-    std::fs::write(&edited, text.replacen(from, to, 1)).unwrap();
-    let emulator = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/emulator");
-    let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
-    let output = Command::new(compiler)
-        .args(["-std=c++17", "-O1", "-g", "-ffp-contract=off", "-U_FORTIFY_SOURCE", "-w"])
-        .arg("-I")
-        .arg(&emulator)
-        .arg("-I")
-        .arg(root().join("kernels/src/cuda"))
-        .args(more)
-        .arg(edited)
-        .arg(emulator.join("emulator.cpp"))
-        .arg("-o")
-        .arg(target)
-        .output()
-        .expect("a C++ compiler (c++, or what CXX names)");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
 
 /// The failures of an op's f32 cases on kernels whose source is edited.
 fn failures(source: &str, edit: [&str; 2], op: &str) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
-    let library = folder.path().join("kernels.so");
-    compile(folder.path(), source, edit, &library, &["-shared", "-fPIC", "-Wl,-Bsymbolic"]);
+    let library = library(folder.path(), source, edit);
     // SAFETY: it was compiled just now, of the emulator and one source of ours.
     let backend = unsafe { EmulatedCuda::new().with_kernels_of(&library) }.unwrap();
     let selection = Selection { op: Some(op.to_owned()), dtype: Some(DType::F32) };

@@ -137,7 +137,7 @@ fn a_pack_without_documents_says_how_to_record_them() {
 fn what_cannot_be_judged_says_why() {
     let setting = Setting::labelled();
     setting.accept(&["--against", "cpu"]).fails_with(2, &["the device itself"]);
-    setting.accept(&["--against", "cuda"]).fails_with(2, &["`cuda`"]);
+    setting.accept(&["--against", "tpu"]).fails_with(2, &["`tpu`"]);
     setting.accept(&["--against", "no/pack"]).fails_with(3, &["no/pack", "no such folder"]);
     setting.accept(&["--against", "reference", "--dtype", "f64"]).fails_with(2, &["cpu:0", "f64"]);
     let given = |name: &str, text: &str| file(setting.files.path(), name, text);

@@ -37,7 +37,7 @@ fn a_command_line_that_asks_for_what_there_is_not_is_code_2() {
     let folder = classifier();
     let model = path_text(folder.path());
     let text = |more: &[&str]| run(&[&["run", &model, "--text", "a"], more].concat());
-    text(&["--device", "cuda"]).fails_with(2, &["`cuda`", "cpu, candle, reference"]);
+    text(&["--device", "tpu"]).fails_with(2, &["`tpu`", "cpu, cuda, candle, reference"]);
     text(&["--device", "cpu:x"]).fails_with(2, &["cpu:x", "device number"]);
     text(&["--device", "reference:3"]).fails_with(2, &["reference:3", "1 device"]);
     text(&["--device", "reference", "--dtype", "bf16"]).fails_with(2, &["reference:0", "bf16", "f64"]);
@@ -276,7 +276,7 @@ fn a_comparison_that_cannot_be_made_says_why() {
     let model = path_text(folder.path());
     let compare = |more: &[&str]| run(&[&["compare", &model], more].concat());
     compare(&["--devices", "cpu"]).fails_with(2, &["1 device", "reference,cpu"]);
-    compare(&["--devices", "reference,cuda"]).fails_with(2, &["`cuda`"]);
+    compare(&["--devices", "reference,tpu"]).fails_with(2, &["`tpu`"]);
     compare(&["--devices", "cpu,candle", "--dtype", "bf16"]).fails_with(2, &["candle:0", "bf16", "f32, f64"]);
     let files = tempfile::tempdir().unwrap();
     let given = |name: &str, text: &str| file(files.path(), name, text);
@@ -289,11 +289,11 @@ fn a_comparison_that_cannot_be_made_says_why() {
 #[test]
 fn a_test_that_cannot_be_made_says_why() {
     run(&["conform", "--op", "Layernrom"]).fails_with(2, &["Layernrom", "LayerNorm"]);
-    run(&["conform", "--device", "cuda"]).fails_with(2, &["`cuda`"]);
-    let absent = run(&["conform", "--op", "Not", "--require", "cuda", "--dtype", "f32"]);
+    run(&["conform", "--device", "tpu"]).fails_with(2, &["`tpu`"]);
+    let absent = run(&["conform", "--op", "Not", "--require", "tpu", "--dtype", "f32"]);
     assert_eq!(absent.code, Some(3), "{absent:?}");
     assert!(
-        absent.stdout.contains("cuda: NOT-RUN") && absent.stderr.contains("cuda is required"),
+        absent.stdout.contains("tpu: NOT-RUN") && absent.stderr.contains("tpu is required"),
         "{absent:?}"
     );
     let files = tempfile::tempdir().unwrap();
