@@ -3,6 +3,7 @@
 pub mod compiler;
 pub mod nvrtc;
 pub mod sources;
+pub mod usage;
 
 /// What went wrong, in words.
 pub type Outcome<T> = Result<T, Box<dyn std::error::Error>>;

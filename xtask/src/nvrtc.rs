@@ -3,6 +3,7 @@
 use crate::Outcome;
 use crate::sources::Source;
 use libloading::Library;
+use std::error::Error;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::Path;
 use std::ptr;
@@ -28,15 +29,40 @@ pub enum Target {
 /// divisions, roots and subnormals that are the default.
 pub const OPTIONS: &str = "--fmad=false --std=c++17";
 
+/// Whose PTX is committed: a newer compiler's needs a newer driver.
+pub const VERSION: (c_int, c_int) = (12, 0);
+
 impl Nvrtc {
-    /// Loads it from a folder.
+    /// Loads the library of that path.
     ///
     /// # Errors
-    /// What the loader says.
-    pub fn load(folder: &Path) -> Outcome<Self> {
+    /// What the loader says, and a library of another version than [`VERSION`].
+    pub fn load(path: &Path) -> Outcome<Self> {
+        let place = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
         // SAFETY: the library's initialisers are its own; it looks for its builtins in its own folder.
-        let library = unsafe { Library::new(folder.join("libnvrtc.so.12")) }?;
-        Ok(Self { library })
+        let library = unsafe { Library::new(path) }.map_err(|error| match error.source() {
+            Some(reason) => place(&reason),
+            None => place(&error),
+        })?;
+        let nvrtc = Self { library };
+        let found = nvrtc.version().map_err(|error| place(&error))?;
+        if found != VERSION {
+            let (major, minor) = found;
+            let expected = format!("expected {}.{}, which the committed PTX is of", VERSION.0, VERSION.1);
+            return Err(place(&format!("NVRTC {major}.{minor}, {expected}")).into());
+        }
+        Ok(nvrtc)
+    }
+
+    fn version(&self) -> Outcome<(c_int, c_int)> {
+        let (mut major, mut minor) = (0, 0);
+        // SAFETY: the type is that of NVRTC's interface, and both places live through the call.
+        unsafe {
+            let version =
+                self.library.get::<unsafe extern "C" fn(*mut c_int, *mut c_int) -> c_int>(b"nvrtcVersion")?;
+            self.check(version(&mut major, &mut minor))?;
+        }
+        Ok((major, minor))
     }
 
     /// The output of the compiler: PTX text, or a cubin; and what it said.

@@ -25,6 +25,29 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
+/// Where PTX is committed.
+pub fn ptx_folder() -> PathBuf {
+    root().join("kernels/ptx")
+}
+
+/// Whether a line of PTX is one of the compiler's own: it defines the constants of its `<nv/target>` in every module. A source
+/// that used them would read them in another line.
+fn is_of_nv_target(line: &str) -> bool {
+    line.starts_with(".global ") && line.contains("nv6target")
+}
+
+/// PTX whose source is gone.
+///
+/// # Errors
+/// A folder that cannot be read.
+pub fn orphans(sources: &[Source]) -> Outcome<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    collect(&ptx_folder(), &mut files)?;
+    files.retain(|path| !sources.iter().any(|source| source.ptx_path() == *path));
+    files.sort();
+    Ok(files)
+}
+
 /// Every source, by name.
 ///
 /// # Errors
@@ -81,13 +104,14 @@ impl Source {
 
     /// Where its PTX lies.
     pub fn ptx_path(&self) -> PathBuf {
-        root().join("kernels/ptx").join(format!("{}.ptx", self.name))
+        ptx_folder().join(format!("{}.ptx", self.name))
     }
 
     /// The file that holds `ptx`.
     pub fn ptx_file(&self, compiler: &str, ptx: &str) -> String {
         // What the compiler says of itself changes with every build of it, and not with the source.
-        let body: Vec<&str> = ptx.lines().filter(|line| !line.starts_with("//")).collect();
+        let body: Vec<&str> =
+            ptx.lines().filter(|line| !line.starts_with("//") && !is_of_nv_target(line)).collect();
         format!("{HASH_LINE}{}\n// compiler: {compiler}\n{}\n", self.hash(), body.join("\n").trim())
     }
 
