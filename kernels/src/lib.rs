@@ -1,4 +1,4 @@
-//! CPU kernels of Lockstep, one folder per op, each beside its written `spec.md`.
+//! CPU kernels of Lockstep, one folder per op, each beside its written `spec.md` and its CUDA sister ([`cuda`]).
 //!
 //! A leaf crate: it knows slices and sizes, not graphs or devices. Kernels never allocate on the hot path: what they
 //! need beyond their operands they take as a scratch slice whose length a `*_scratch` function gives. Every kernel has

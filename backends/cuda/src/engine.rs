@@ -106,7 +106,7 @@ pub trait Engine: Debug + Send + Sync {
     /// What the driver says.
     fn copy_out(&self, memory: &dyn Memory, at: usize, destination: &mut [u8]) -> Result<()>;
 
-    /// Resolves kernels and algorithms; on a GPU, captures the whole as one graph. The memory that it names must live as
+    /// Resolves kernels and algorithms; what can be captured as one graph is, once it has run. The memory that it names must live as
     /// long as the replay.
     ///
     /// # Errors

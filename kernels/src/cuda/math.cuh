@@ -1,5 +1,5 @@
 // The transcendental functions of the kernels: `lockstep_kernels::math` with the same coefficients in the same order, so
-// that a CPU with FMA and a GPU give the same bits. Errors and origins stand there.
+// that they give the bits of a CPU with FMA: emulated they do, a GPU has yet to show it. Errors and origins stand there.
 #pragma once
 
 #include "types.cuh"

@@ -1,6 +1,6 @@
 //! Attention and pooling: the ops that know where sequences are.
 
-use super::{StepPlan, THREADS, count, number, pointer, suffix};
+use super::{StepPlan, THREADS, count, number, pointer};
 use crate::launch::{Argument, Check, Place};
 use lockstep_hal::Result;
 use lockstep_hal::graph::{Attention, Operands, PoolKind, Sequences};
@@ -73,7 +73,7 @@ pub(super) fn attention(plan: &mut StepPlan<'_, '_>, attention: &Attention) -> R
         Argument::F32(attention.scale as f32),
     ];
     let shared = QUERIES * head_size * size_of::<f32>();
-    let kernel = format!("attention_{}", suffix(x.dtype));
+    let kernel = format!("attention_{}", x.dtype);
     plan.launch(kernel, [groups, attention.heads], QUERIES * WARP, shared, arguments)
 }
 
@@ -104,5 +104,5 @@ pub(super) fn pool(plan: &mut StepPlan<'_, '_>, kind: PoolKind, sequences: Seque
         number(width),
         number(tokens),
     ];
-    plan.launch_elements(format!("pool_{}", suffix(x.dtype)), count(out), arguments)
+    plan.launch_elements(format!("pool_{}", x.dtype), count(out), arguments)
 }

@@ -1,7 +1,7 @@
 //! Ops of each element by itself.
 
 use super::walk::broadcast;
-use super::{StepPlan, count, number, pointer, suffix};
+use super::{StepPlan, count, number, pointer};
 use crate::launch::{Argument, Check, Place};
 use lockstep_hal::Result;
 use lockstep_hal::graph::{BinaryOp, CompareOp, DType, GeluForm, UnaryOp};
@@ -15,7 +15,7 @@ pub(super) fn unary(plan: &mut StepPlan<'_, '_>, op: UnaryOp) -> Result<()> {
         pointer(plan.output_place()?),
         number(count(x)),
     ];
-    plan.launch_elements(format!("unary_{}", suffix(x.dtype)), count(x), arguments)
+    plan.launch_elements(format!("unary_{}", x.dtype), count(x), arguments)
 }
 
 pub(super) fn gelu(plan: &mut StepPlan<'_, '_>, form: GeluForm) -> Result<()> {
@@ -25,7 +25,7 @@ pub(super) fn gelu(plan: &mut StepPlan<'_, '_>, form: GeluForm) -> Result<()> {
         GeluForm::Tanh => "tanh",
     };
     let arguments = vec![pointer(plan.input_place(0)), pointer(plan.output_place()?), number(count(x))];
-    plan.launch_elements(format!("gelu_{form}_{}", suffix(x.dtype)), count(x), arguments)
+    plan.launch_elements(format!("gelu_{form}_{}", x.dtype), count(x), arguments)
 }
 
 fn two_operands(plan: &mut StepPlan<'_, '_>, kernel: &str, code: usize) -> Result<()> {
@@ -40,7 +40,7 @@ fn two_operands(plan: &mut StepPlan<'_, '_>, kernel: &str, code: usize) -> Resul
         number(count(out)),
         Argument::Walk(walk),
     ];
-    plan.launch_elements(format!("{kernel}_{}", suffix(a.dtype)), count(out), arguments)
+    plan.launch_elements(format!("{kernel}_{}", a.dtype), count(out), arguments)
 }
 
 pub(super) fn binary(plan: &mut StepPlan<'_, '_>, op: BinaryOp) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Ops that follow an index: gather, and index_add.
 
-use super::{StepPlan, THREADS, aligned, around, count, number, pointer, suffix};
+use super::{StepPlan, THREADS, aligned, around, count, number, pointer};
 use crate::launch::{Argument, Check, Place};
 use lockstep_hal::graph::DType;
 use lockstep_hal::{Error, OpQuery, Operand, Result};
@@ -89,5 +89,5 @@ pub(super) fn index_add(plan: &mut StepPlan<'_, '_>, axis: usize) -> Result<()> 
         pointer(keys),
         pointer(positions),
     ];
-    plan.launch_elements(format!("index_add_{}", suffix(base.dtype)), count(out), arguments)
+    plan.launch_elements(format!("index_add_{}", base.dtype), count(out), arguments)
 }

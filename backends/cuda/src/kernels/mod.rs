@@ -216,21 +216,6 @@ fn aligned(bytes: usize) -> usize {
     bytes.next_multiple_of(ALIGNMENT)
 }
 
-/// How kernels are named after a dtype they compute on.
-fn suffix(dtype: DType) -> &'static str {
-    match dtype {
-        DType::F64 => "f64",
-        DType::F32 => "f32",
-        DType::F16 => "f16",
-        DType::Bf16 => "bf16",
-        DType::I64 => "i64",
-        DType::I32 => "i32",
-        DType::I8 => "i8",
-        DType::U8 => "u8",
-        DType::Bool => "bool",
-    }
-}
-
 fn pointer(place: Place) -> Argument {
     Argument::Pointer(place)
 }

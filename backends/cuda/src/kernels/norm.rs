@@ -1,6 +1,6 @@
 //! Ops over the last axis of rows: LayerNorm, with a residual or without, and softmax.
 
-use super::{StepPlan, aligned, count, number, pointer, suffix};
+use super::{StepPlan, aligned, count, number, pointer};
 use crate::launch::{Argument, Place};
 use lockstep_hal::graph::{DType, Op};
 use lockstep_hal::{OpQuery, Result};
@@ -51,7 +51,7 @@ pub(super) fn layer_norm(plan: &mut StepPlan<'_, '_>, epsilon: f64) -> Result<()
         Argument::F32(epsilon as f32),
     ];
     let grid = [rows.div_ceil(LAYER_NORM_ROWS), 1];
-    plan.launch(format!("layer_norm_{}", suffix(x.dtype)), grid, WARP * LAYER_NORM_ROWS, 0, arguments)
+    plan.launch(format!("layer_norm_{}", x.dtype), grid, WARP * LAYER_NORM_ROWS, 0, arguments)
 }
 
 pub(super) fn softmax(plan: &mut StepPlan<'_, '_>) -> Result<()> {
@@ -64,5 +64,5 @@ pub(super) fn softmax(plan: &mut StepPlan<'_, '_>) -> Result<()> {
     let arguments =
         vec![pointer(plan.input_place(0)), pointer(plan.output_place()?), number(rows), number(width)];
     let grid = [rows.div_ceil(SOFTMAX_ROWS), 1];
-    plan.launch(format!("softmax_{}", suffix(x.dtype)), grid, WARP * SOFTMAX_ROWS, 0, arguments)
+    plan.launch(format!("softmax_{}", x.dtype), grid, WARP * SOFTMAX_ROWS, 0, arguments)
 }

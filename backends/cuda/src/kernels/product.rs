@@ -1,7 +1,7 @@
 //! Products: the sums in f32, then what follows them in one kernel that rounds once.
 
 use super::walk::{broadcast, dense, merged};
-use super::{StepPlan, aligned, count, number, pointer, suffix};
+use super::{StepPlan, aligned, count, number, pointer};
 use crate::error::unclaimed;
 use crate::launch::{Argument, Command, Element, Place, Product};
 use lockstep_hal::graph::{Activation, DType, GeluForm, Linear};
@@ -102,7 +102,7 @@ fn epilogue(
         number(width),
         Argument::U32(activation),
     ];
-    plan.launch_elements(format!("linear_epilogue_{}", suffix(out.dtype)), count(out), arguments)
+    plan.launch_elements(format!("linear_epilogue_{}", out.dtype), count(out), arguments)
 }
 
 /// A product, or zeros where there is nothing to sum.

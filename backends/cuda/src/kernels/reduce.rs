@@ -1,7 +1,7 @@
 //! Reductions over axes.
 
 use super::walk::dense;
-use super::{StepPlan, count, number, pointer, suffix};
+use super::{StepPlan, count, number, pointer};
 use crate::launch::Argument;
 use lockstep_hal::Result;
 use lockstep_hal::graph::ReduceOp;
@@ -38,5 +38,5 @@ pub(super) fn reduce(plan: &mut StepPlan<'_, '_>, op: ReduceOp, axes: &[usize]) 
         Argument::Walk(plan.walk(&reduced, [&reduced_strides])?),
     ];
     debug_assert_eq!(count(plan.output()?), results);
-    plan.launch(format!("reduce_{}", suffix(x.dtype)), [results.div_ceil(ROWS), 1], 32 * ROWS, 0, arguments)
+    plan.launch(format!("reduce_{}", x.dtype), [results.div_ceil(ROWS), 1], 32 * ROWS, 0, arguments)
 }
