@@ -4,7 +4,7 @@ use crate::LaneOrder;
 use crate::emulator::{Fault, Kernel, Kernels};
 use crate::gemm;
 use lockstep_cuda::engine::{Engine, Memory, Recording, Replay, Resolved};
-use lockstep_cuda::launch::Element;
+use lockstep_cuda::launch::{Element, Product};
 use lockstep_hal::tensor::AlignedBytes;
 use lockstep_hal::{DeviceInfo, Error, Result};
 use std::collections::BTreeMap;
@@ -88,9 +88,7 @@ impl EmulatedEngine {
                     }
                 })
             }
-            Resolved::Product { element, sizes, transposed, batch, batch_strides, addresses } => {
-                self.product(node, *element, *sizes, *transposed, *batch, *batch_strides, *addresses)
-            }
+            Resolved::Product(product) => self.product(node, product),
             Resolved::Copy { from, to, bytes } => {
                 self.check(node, "copy", *from, *bytes)?;
                 self.check(node, "copy", *to, *bytes)?;
@@ -119,17 +117,9 @@ impl EmulatedEngine {
         Ok(found)
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn product(
-        &self,
-        node: &str,
-        element: Element,
-        [m, n, k]: [usize; 3],
-        transposed: bool,
-        batch: usize,
-        strides: [usize; 3],
-        addresses: [u64; 3],
-    ) -> Result<()> {
+    fn product(&self, node: &str, product: &Product<u64>) -> Result<()> {
+        let Product { element, m, n, k, transposed, batch, batch_strides: strides, a, b, out } = *product;
+        let addresses = [a, b, out];
         let size = if element == Element::F32 { 4 } else { 2 };
         for index in 0..batch {
             let at = |which: usize, size: usize| addresses[which] + (index * strides[which] * size) as u64;

@@ -1,6 +1,6 @@
 //! What executes launch lists: a GPU through its driver, or the emulator. The device above is the same for both.
 
-use crate::launch::Element;
+use crate::launch::Product;
 use lockstep_hal::{DeviceInfo, Result};
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -30,21 +30,8 @@ pub enum Resolved {
         /// Each argument's bytes.
         arguments: Vec<Vec<u8>>,
     },
-    /// Multiply matrices, as [`Product`](crate::launch::Product) says.
-    Product {
-        /// The type of `a` and `b`.
-        element: Element,
-        /// Rows and columns of out, and columns of `a`.
-        sizes: [usize; 3],
-        /// Whether `b` is `[n, k]`.
-        transposed: bool,
-        /// How many products.
-        batch: usize,
-        /// Elements from one product to the next.
-        batch_strides: [usize; 3],
-        /// The addresses of `a`, `b` and out.
-        addresses: [u64; 3],
-    },
+    /// Multiply matrices.
+    Product(Product<u64>),
     /// Copy bytes on the device.
     Copy {
         /// From this address.

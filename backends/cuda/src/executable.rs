@@ -80,14 +80,7 @@ fn resolved(command: &Command, addresses: &Addresses<'_>) -> Resolved {
                 arguments: launch.arguments.iter().map(argument).collect(),
             }
         }
-        Command::Product(product) => Resolved::Product {
-            element: product.element,
-            sizes: [product.m, product.n, product.k],
-            transposed: product.transposed,
-            batch: product.batch,
-            batch_strides: product.batch_strides,
-            addresses: [product.a, product.b, product.out].map(|place| addresses.of(place)),
-        },
+        Command::Product(product) => Resolved::Product(product.at(|place| addresses.of(place))),
         Command::Copy { from, to, bytes } => {
             Resolved::Copy { from: addresses.of(*from), to: addresses.of(*to), bytes: *bytes }
         }

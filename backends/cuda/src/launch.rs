@@ -109,9 +109,9 @@ pub enum Element {
 }
 
 /// `out = a b`, or `out = a b^T`, row-major, for each of a batch; out is f32 whatever the operands are, so that what follows
-/// rounds once.
+/// rounds once. Its operands are places until a run gives them addresses.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Product {
+pub struct Product<P = Place> {
     /// The type of `a` and `b`.
     pub element: Element,
     /// Rows of `a` and out.
@@ -127,11 +127,20 @@ pub struct Product {
     /// Elements from one product's `a`, `b` and out to the next's; 0 where one serves all.
     pub batch_strides: [usize; 3],
     /// `[m, k]`.
-    pub a: Place,
+    pub a: P,
     /// `[n, k]` or `[k, n]`.
-    pub b: Place,
+    pub b: P,
     /// `[m, n]`, f32.
-    pub out: Place,
+    pub out: P,
+}
+
+impl Product {
+    /// The same with an address for each place.
+    pub fn at(self, address: impl Fn(Place) -> u64) -> Product<u64> {
+        let Product { element, m, n, k, transposed, batch, batch_strides, a, b, out } = self;
+        let (a, b, out) = (address(a), address(b), address(out));
+        Product { element, m, n, k, transposed, batch, batch_strides, a, b, out }
+    }
 }
 
 /// One thing for the device to do.

@@ -6,7 +6,7 @@
 //! not, and the conformance suite's batch invariance is where it would show.
 
 use super::calls::Calls;
-use crate::launch::Element;
+use crate::launch::{Element, Product};
 use cudarc::cublaslt::result::CublasError;
 use cudarc::cublaslt::{result, sys};
 use cudarc::driver;
@@ -52,7 +52,7 @@ unsafe impl Send for CublasLt {}
 
 /// A product, ready to be put on the stream.
 #[derive(Debug)]
-pub(super) struct Product {
+pub(super) struct PreparedProduct {
     shape: Shape,
     algorithm: sys::cublasLtMatmulAlgo_t,
     addresses: [u64; 3],
@@ -93,21 +93,13 @@ fn attribute<T>(value: &T) -> (*const c_void, usize) {
 }
 
 impl Shape {
-    #[allow(clippy::too_many_arguments)]
-    fn new(
-        calls: &Calls,
-        node: &str,
-        element: Element,
-        [m, n, k]: [usize; 3],
-        transposed: bool,
-        batch: usize,
-        strides: [usize; 3],
-    ) -> Result<Self> {
+    fn new(calls: &Calls, node: &str, product: &Product<u64>) -> Result<Self> {
         use sys::cublasLtMatmulDescAttributes_t::CUBLASLT_MATMUL_DESC_TRANSA;
         use sys::cublasLtMatrixLayoutAttribute_t::{
             CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET,
         };
-        let storage = match element {
+        let Product { m, n, k, transposed, batch, batch_strides: strides, .. } = *product;
+        let storage = match product.element {
             Element::F32 => sys::cudaDataType::CUDA_R_32F,
             Element::F16 => sys::cudaDataType::CUDA_R_16F,
             Element::Bf16 => sys::cudaDataType::CUDA_R_16BF,
@@ -175,17 +167,9 @@ impl CublasLt {
     }
 
     /// Makes a product ready.
-    #[allow(clippy::too_many_arguments)]
-    pub(super) fn prepare(
-        &mut self,
-        node: &str,
-        element: Element,
-        [m, n, k]: [usize; 3],
-        transposed: bool,
-        batch: usize,
-        strides: [usize; 3],
-        addresses: [u64; 3],
-    ) -> Result<Product> {
+    pub(super) fn prepare(&mut self, node: &str, product: &Product<u64>) -> Result<PreparedProduct> {
+        let &Product { element, n, k, transposed, batch, .. } = product;
+        let addresses = [product.a, product.b, product.out];
         let size: u32 = if element == Element::F32 { 4 } else { 2 };
         let alignment = if addresses.iter().all(|address| address.is_multiple_of(16)) { 16 } else { size };
         let key = Key { element, n, k, transposed, batched: batch > 1, alignment };
@@ -193,14 +177,13 @@ impl CublasLt {
         let algorithm = match self.chosen.get(&key) {
             Some(algorithm) => *algorithm,
             None => {
-                let sizes = [PINNED_ROWS, n, k];
-                let pinned = Shape::new(&calls, node, element, sizes, transposed, batch, strides)?;
+                let pinned = Shape::new(&calls, node, &Product { m: PINNED_ROWS, ..*product })?;
                 let chosen = self.choose(node, &pinned, alignment)?;
                 self.chosen.insert(key, chosen);
                 chosen
             }
         };
-        let shape = Shape::new(&calls, node, element, [m, n, k], transposed, batch, strides)?;
+        let shape = Shape::new(&calls, node, product)?;
         let mut fits = empty_result();
         let [b, a, out] = shape.layouts;
         // SAFETY: descriptors and algorithm live through the call.
@@ -212,7 +195,7 @@ impl CublasLt {
             let text = format!("wants {} bytes of scratch, more than it was given", fits.workspaceSize);
             return Err(calls.error(node, "cublasLtMatmulAlgoCheck", 0, text));
         }
-        Ok(Product { shape, algorithm, addresses })
+        Ok(PreparedProduct { shape, algorithm, addresses })
     }
 
     /// The library's first choice that sums in one piece.
@@ -280,7 +263,12 @@ impl CublasLt {
     }
 
     /// Puts a product on the stream.
-    pub(super) fn launch(&self, node: &str, product: &Product, stream: driver::sys::CUstream) -> Result<()> {
+    pub(super) fn launch(
+        &self,
+        node: &str,
+        product: &PreparedProduct,
+        stream: driver::sys::CUstream,
+    ) -> Result<()> {
         let (one, zero) = (1.0_f32, 0.0_f32);
         let [b, a, out] = product.shape.layouts;
         let [a_at, b_at, out_at] = product.addresses;

@@ -2,7 +2,7 @@
 //! second is captured as a graph; from then on a run is one launch.
 
 use super::engine::{DriverEngine, Function, Stream};
-use super::gemm::Product;
+use super::gemm::PreparedProduct;
 use crate::engine::{Recording, Replay, Resolved};
 use cudarc::driver::{result, sys};
 use lockstep_hal::Result;
@@ -22,7 +22,7 @@ enum Prepared {
         /// Each argument in words of 8 bytes, so that it is aligned.
         arguments: Vec<Vec<u64>>,
     },
-    Product(Product),
+    Product(PreparedProduct),
     Copy {
         from: u64,
         to: u64,
@@ -180,18 +180,7 @@ fn prepare(engine: &DriverEngine, stream: &mut Stream, node: &str, command: Reso
             let arguments = arguments.iter().map(|bytes| bytes.chunks(8).map(word).collect()).collect();
             Prepared::Launch { kernel, function, grid, block, shared_bytes, arguments }
         }
-        Resolved::Product { element, sizes, transposed, batch, batch_strides, addresses } => {
-            let cublas = &mut stream.cublas;
-            Prepared::Product(cublas.prepare(
-                node,
-                element,
-                sizes,
-                transposed,
-                batch,
-                batch_strides,
-                addresses,
-            )?)
-        }
+        Resolved::Product(product) => Prepared::Product(stream.cublas.prepare(node, &product)?),
         Resolved::Copy { from, to, bytes } => Prepared::Copy { from, to, bytes },
         Resolved::Fill { at, value, bytes } => Prepared::Fill { at, value, bytes },
     })
