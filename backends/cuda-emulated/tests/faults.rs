@@ -49,7 +49,10 @@ fn a_kernel_that_faults_names_its_node_and_loses_its_device_alone() {
     let healthy = EmulatedCuda::new().open(0).unwrap();
     let session = layer_norm(faulty.clone(), 4).unwrap();
     let first = said(&run(&session, 4).unwrap_err());
-    assert!(first.contains("norm") && first.contains("layer_norm_f32") && first.contains("hangs"), "{first}");
+    assert!(
+        first.contains("norm") && first.contains("layer_norm_f32") && first.contains("block 0 hangs"),
+        "{first}"
+    );
     let second = said(&run(&session, 4).unwrap_err());
     assert!(second.contains("the device was lost (layer_norm_f32 at norm"), "{second}");
     let another = layer_norm(faulty, 4).and_then(|session| run(&session, 4));

@@ -7,7 +7,7 @@ mod strided;
 mod transpose;
 
 pub(crate) use strided::Run;
-pub use strided::{MAX_DIMENSIONS, ShapeError, Strided};
+pub use strided::{Dimension, MAX_DIMENSIONS, ShapeError, Strided};
 
 use crate::{Parallel, pieces};
 

@@ -85,9 +85,11 @@ impl std::error::Error for ShapeError {}
 
 /// One dimension of a walk: its length, and how far each operand moves for one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Dimension<const N: usize> {
-    pub(crate) length: usize,
-    pub(crate) strides: [usize; N],
+pub struct Dimension<const N: usize> {
+    /// How many steps the walk takes along it.
+    pub length: usize,
+    /// How many elements each operand moves for one of them.
+    pub strides: [usize; N],
 }
 
 /// A walk over a dense row-major output, with `N` operands read at strides of their own (in elements).
@@ -177,13 +179,18 @@ impl<const N: usize> Strided<N> {
         self.len == 0
     }
 
+    /// The element that each operand begins with.
+    pub fn start(&self) -> [usize; N] {
+        self.start
+    }
+
     /// How many elements operand `operand` has.
     pub(crate) fn source_len(&self, operand: usize) -> usize {
         self.source_len[operand]
     }
 
     /// The merged dimensions, outermost first.
-    pub(crate) fn dimensions(&self) -> &[Dimension<N>] {
+    pub fn dimensions(&self) -> &[Dimension<N>] {
         &self.dimensions[..self.rank]
     }
 
@@ -276,7 +283,10 @@ impl Strided<1> {
 
 impl Strided<1> {
     /// A walk over some dimensions of a dense operand of `shape`, in their order: those for which `chosen` is true.
-    pub(crate) fn over(shape: &[usize], chosen: impl Fn(usize) -> bool) -> Result<Self, ShapeError> {
+    ///
+    /// # Errors
+    /// [`ShapeError`] if too many dimensions remain.
+    pub fn over(shape: &[usize], chosen: impl Fn(usize) -> bool) -> Result<Self, ShapeError> {
         let dimensions = (0..shape.len())
             .rev()
             .filter(|&axis| chosen(axis))

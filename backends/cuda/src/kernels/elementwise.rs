@@ -1,10 +1,10 @@
 //! Ops of each element by itself.
 
-use super::walk::broadcast;
 use super::{StepPlan, count, number, pointer};
 use crate::launch::{Argument, Check, Place};
 use lockstep_hal::Result;
 use lockstep_hal::graph::{BinaryOp, CompareOp, DType, GeluForm, UnaryOp};
+use lockstep_kernels::movement::Strided;
 
 pub(super) fn unary(plan: &mut StepPlan<'_, '_>, op: UnaryOp) -> Result<()> {
     let x = plan.input(0);
@@ -30,8 +30,7 @@ pub(super) fn gelu(plan: &mut StepPlan<'_, '_>, form: GeluForm) -> Result<()> {
 
 fn two_operands(plan: &mut StepPlan<'_, '_>, kernel: &str, code: usize) -> Result<()> {
     let (a, b, out) = (plan.input(0), plan.input(1), plan.output()?);
-    let (a_strides, b_strides) = (broadcast(&a.shape, &out.shape), broadcast(&b.shape, &out.shape));
-    let walk = plan.walk(&out.shape, [&a_strides, &b_strides])?;
+    let walk = plan.walk(Strided::broadcast(&out.shape, [&a.shape, &b.shape]))?;
     let arguments = vec![
         Argument::U32(code as u32),
         pointer(plan.input_place(0)),
@@ -79,8 +78,8 @@ pub(super) fn compare(plan: &mut StepPlan<'_, '_>, op: CompareOp) -> Result<()> 
 
 pub(super) fn select(plan: &mut StepPlan<'_, '_>) -> Result<()> {
     let out = plan.output()?;
-    let strides: Vec<Vec<i64>> = (0..3).map(|at| broadcast(&plan.input(at).shape, &out.shape)).collect();
-    let walk = plan.walk(&out.shape, [&strides[0], &strides[1], &strides[2]])?;
+    let shapes: [&[usize]; 3] = std::array::from_fn(|at| plan.input(at).shape.as_slice());
+    let walk = plan.walk(Strided::broadcast(&out.shape, shapes))?;
     let arguments = vec![
         pointer(plan.input_place(0)),
         pointer(plan.input_place(1)),

@@ -1,18 +1,19 @@
 //! Ops that move elements without looking at them, and those that make them from nothing.
 
-use super::walk::{broadcast, dense};
 use super::{StepPlan, count, number, pointer};
 use crate::launch::{Argument, Command};
 use lockstep_hal::Result;
 use lockstep_hal::graph::{DType, HostTensor};
+use lockstep_kernels::movement::{ShapeError, Strided};
 
-/// The output from elements of x at `start` and these strides.
-fn strided(plan: &mut StepPlan<'_, '_>, start: i64, strides: &[i64]) -> Result<()> {
+/// The output from the elements of x that a walk names.
+fn walked(plan: &mut StepPlan<'_, '_>, strided: std::result::Result<Strided<1>, ShapeError>) -> Result<()> {
     let out = plan.output()?;
-    let walk = plan.walk(&out.shape, [strides])?;
+    let [start] = plan.strided(strided)?.start();
+    let walk = plan.walk(strided)?;
     let arguments = vec![
         pointer(plan.input_place(0)),
-        Argument::I64(start),
+        number(start),
         pointer(plan.output_place()?),
         number(count(out)),
         Argument::Walk(walk),
@@ -21,21 +22,20 @@ fn strided(plan: &mut StepPlan<'_, '_>, start: i64, strides: &[i64]) -> Result<(
 }
 
 pub(super) fn transpose(plan: &mut StepPlan<'_, '_>, permutation: &[usize]) -> Result<()> {
-    let own = dense(&plan.input(0).shape);
-    let strides: Vec<i64> = permutation.iter().map(|axis| own[*axis]).collect();
-    strided(plan, 0, &strides)
+    walked(plan, Strided::permuted(&plan.input(0).shape, permutation))
 }
 
 pub(super) fn expand(plan: &mut StepPlan<'_, '_>) -> Result<()> {
-    let strides = broadcast(&plan.input(0).shape, &plan.output()?.shape);
-    strided(plan, 0, &strides)
+    let strided = Strided::broadcast(&plan.output()?.shape, [&plan.input(0).shape]);
+    walked(plan, strided)
 }
 
 pub(super) fn slice(plan: &mut StepPlan<'_, '_>, axis: usize, start: usize, step: usize) -> Result<()> {
-    let mut strides = dense(&plan.input(0).shape);
-    let first = start as i64 * strides[axis];
-    strides[axis] *= step as i64;
-    strided(plan, first, &strides)
+    let shape = &plan.input(0).shape;
+    let (mut starts, mut steps) = (vec![0; shape.len()], vec![1; shape.len()]);
+    (starts[axis], steps[axis]) = (start, step);
+    let strided = Strided::sliced(shape, &starts, &steps, &plan.output()?.shape);
+    walked(plan, strided)
 }
 
 /// A reshape that could not be a view: the same bytes in another place.

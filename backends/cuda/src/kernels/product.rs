@@ -1,11 +1,11 @@
 //! Products: the sums in f32, then what follows them in one kernel that rounds once.
 
-use super::walk::{broadcast, dense, merged};
 use super::{StepPlan, aligned, count, number, pointer};
 use crate::error::unclaimed;
 use crate::launch::{Argument, Command, Element, Place, Product};
 use lockstep_hal::graph::{Activation, DType, GeluForm, Linear};
 use lockstep_hal::{OpQuery, Result};
+use lockstep_kernels::movement::{Dimension, Strided};
 
 /// The dtype that both factors are brought to.
 fn common(x: DType, weight: DType) -> DType {
@@ -131,24 +131,22 @@ pub(super) fn matmul(plan: &mut StepPlan<'_, '_>) -> Result<()> {
     let target = plan.output_place()?;
     let sums = if out.dtype == DType::F32 { target } else { plan.scratch(count(out) * size_of::<f32>())? };
     let (a_place, b_place) = (plan.input_place(0), plan.input_place(1));
-    // Over the batch dimensions; strides in matrices, then in elements.
+    // Over the batch dimensions, in matrices.
     let batch = &out.shape[..rank - 2];
-    let of = |shape: &[usize]| broadcast(&shape[..shape.len() - 2], batch);
-    let (extents, [a_strides, b_strides, out_strides]) =
-        merged(batch, [&of(&a.shape), &of(&b.shape), &dense(batch)]);
-    let (inner, outer) = extents.split_last().unwrap_or((&1, &[]));
-    let last = outer.len();
-    let strides = [&a_strides, &b_strides, &out_strides];
+    let (a_batch, b_batch) = (&a.shape[..a.shape.len() - 2], &b.shape[..b.shape.len() - 2]);
+    let walk = plan.strided(Strided::broadcast(batch, [a_batch, b_batch, batch]))?;
+    let one = Dimension { length: 1, strides: [0; 3] };
+    let (inner, outer) = walk.dimensions().split_last().unwrap_or((&one, &[]));
     let matrices = [m * k, k * n, m * n];
     // What one strided product cannot walk is several.
-    for number in 0..outer.iter().product::<usize>() {
+    for number in 0..outer.iter().map(|dimension| dimension.length).product::<usize>() {
         let mut at = [0; 3];
         let mut rest = number;
-        for axis in (0..last).rev() {
-            for (at, strides) in at.iter_mut().zip(strides) {
-                *at += rest % outer[axis] * strides[axis] as usize;
+        for dimension in outer.iter().rev() {
+            for (at, stride) in at.iter_mut().zip(dimension.strides) {
+                *at += rest % dimension.length * stride;
             }
-            rest /= outer[axis];
+            rest /= dimension.length;
         }
         push(
             plan,
@@ -158,8 +156,8 @@ pub(super) fn matmul(plan: &mut StepPlan<'_, '_>) -> Result<()> {
                 n,
                 k,
                 transposed: false,
-                batch: *inner,
-                batch_strides: std::array::from_fn(|which| strides[which][last] as usize * matrices[which]),
+                batch: inner.length,
+                batch_strides: std::array::from_fn(|which| inner.strides[which] * matrices[which]),
                 a: a_place.plus(at[0] * matrices[0] * size),
                 b: b_place.plus(at[1] * matrices[1] * size),
                 out: sums.plus(at[2] * matrices[2] * size_of::<f32>()),
