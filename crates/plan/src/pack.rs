@@ -5,6 +5,7 @@
 //! positions that the mask leaves out give zeros instead of what padding happens to compute. A graph is packed whole or
 //! not at all: a node that mixes positions without the mask (a softmax over `seq`, a dense attention) forbids it.
 
+use crate::rows::keeps_rows_apart;
 use crate::sequences::{Derived, DerivedInput, MaskInput};
 use lockstep_hal::graph::{
     Attention, DType, Dim, Graph, Node, Op, Result, Rewriter, Sequences, TensorType, ValueId,
@@ -24,6 +25,8 @@ pub enum PackingOutcome {
 pub(crate) struct Packed {
     pub(crate) graph: Graph,
     pub(crate) derived: Vec<DerivedInput>,
+    /// A node after which sequences may know of each other, if there is one: such batches cannot be filled up.
+    pub(crate) mixes_rows: Option<String>,
 }
 
 /// Packs a graph whose sequences `mask` describes; `Err` inside says which node forbids it.
@@ -40,6 +43,7 @@ pub(crate) fn pack(
         packed: HashMap::new(),
         masks: BTreeSet::from([mask_id]),
         derived: Vec::new(),
+        mixes_rows: None,
     };
     for node in graph.nodes() {
         if let Some(reason) = packer.node(node)? {
@@ -60,6 +64,7 @@ struct Packer<'a> {
     /// The mask and the values that say the same.
     masks: BTreeSet<ValueId>,
     derived: Vec<(DerivedInput, ValueId)>,
+    mixes_rows: Option<String>,
 }
 
 impl Packer<'_> {
@@ -128,6 +133,9 @@ impl Packer<'_> {
             return Ok(Some("reads the mask itself".into()));
         }
         if inputs.iter().all(Option::is_none) && !reads_mask {
+            if self.mixes_rows.is_none() && !keeps_rows_apart(self.old, node, &self.dims) {
+                self.mixes_rows = Some(format!("{} ({})", node.name, node.op));
+            }
             self.rewriter.copy(node)?;
             return Ok(None);
         }
@@ -311,7 +319,7 @@ impl Packer<'_> {
         }
         let graph = self.rewriter.finish()?;
         let derived: Vec<DerivedInput> = self.derived.into_iter().map(|(input, _)| input).collect();
-        Ok(Ok(Packed { graph, derived }))
+        Ok(Ok(Packed { graph, derived, mixes_rows: self.mixes_rows }))
     }
 
     fn scatter(&mut self, old: ValueId, packed: ValueId) -> Result<ValueId> {

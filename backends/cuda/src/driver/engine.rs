@@ -4,7 +4,7 @@ use super::calls::Calls;
 use super::gemm::CublasLt;
 use super::probe::Gpu;
 use super::replay::DriverReplay;
-use crate::engine::{Engine, Memory, Recording, Replay};
+use crate::engine::{Engine, Memory, Pinned, Recording, Replay};
 use cudarc::driver::{result, sys};
 use lockstep_hal::{DeviceInfo, Error, Result};
 use std::collections::HashMap;
@@ -130,6 +130,17 @@ impl Engine for DriverEngine {
         Ok(Arc::new(DeviceMemory { address: memory, bytes, primary: self.primary.clone() }))
     }
 
+    fn allocate_pinned(&self, bytes: usize) -> Result<Box<dyn Pinned>> {
+        let node = "an allocation of pinned memory";
+        let _stream = self.enter(node)?;
+        // SAFETY: the memory is made defined just below. None is empty.
+        let allocated = unsafe { result::malloc_host(bytes.max(1), 0) };
+        let first: *mut u8 = self.calls.check(node, "cuMemHostAlloc", allocated)?.cast();
+        // SAFETY: so many bytes were allocated just now.
+        unsafe { first.write_bytes(0, bytes) };
+        Ok(Box::new(PinnedMemory { first, bytes, primary: self.primary.clone() }))
+    }
+
     fn copy_in(&self, memory: &dyn Memory, at: usize, source: &[u8]) -> Result<()> {
         let node = "a copy to the device";
         let stream = self.enter(node)?;
@@ -225,6 +236,38 @@ impl Drop for DeviceMemory {
         unsafe {
             let _ = result::ctx::set_current(self.primary.context);
             let _ = result::free_sync(self.address);
+        }
+    }
+}
+
+/// Page-locked host memory, freed when dropped.
+#[derive(Debug)]
+struct PinnedMemory {
+    first: *mut u8,
+    bytes: usize,
+    primary: Arc<Primary>,
+}
+
+// SAFETY: plain memory that has one owner.
+unsafe impl Send for PinnedMemory {}
+
+impl Pinned for PinnedMemory {
+    fn address(&self) -> u64 {
+        self.first as u64
+    }
+
+    fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: allocated with so many bytes, and defined; the device does not touch them between runs.
+        unsafe { std::slice::from_raw_parts_mut(self.first, self.bytes) }
+    }
+}
+
+impl Drop for PinnedMemory {
+    fn drop(&mut self) {
+        // SAFETY: as for device memory.
+        unsafe {
+            let _ = result::ctx::set_current(self.primary.context);
+            let _ = result::free_host(self.first.cast());
         }
     }
 }

@@ -107,6 +107,7 @@ fn info(
         dtypes: vec![DType::F32, DType::F16, DType::Bf16],
         default_dtype: DType::F32,
         prefers_packing: true,
+        prefers_buckets: true,
         simulated: false,
         numerics: numerics(),
     }
