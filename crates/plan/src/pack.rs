@@ -1,7 +1,7 @@
 //! Packing: sequences of unequal length cost what their tokens cost.
 //!
-//! `[batch, seq, ..]` becomes `[tokens, ..]` from the inputs on: token ids are gathered by an index that the host derives
-//! from the mask, attention and pooling take sequence ends, and outputs are scattered back by `IndexAdd` into zeros. So
+//! `[batch, seq, ..]` becomes `[tokens, ..]` from the inputs on: the host takes the tokens out of the inputs as the mask says,
+//! attention and pooling take sequence ends, and outputs are scattered back by `IndexAdd` into zeros. So
 //! positions that the mask leaves out give zeros instead of what padding happens to compute. A graph is packed whole or
 //! not at all: a node that mixes positions without the mask (a softmax over `seq`, a dense attention) forbids it.
 
@@ -81,32 +81,33 @@ impl Packer<'_> {
         if let Some((_, id)) = self.derived.iter().find(|(input, _)| input.kind == kind) {
             return Ok(*id);
         }
-        let (name, extent) = match kind {
-            Derived::TokenIndex => ("packing.token_index".to_owned(), self.tokens.clone()),
-            Derived::Position => ("packing.position".to_owned(), self.tokens.clone()),
-            Derived::SequenceEnds => ("packing.sequence_ends".to_owned(), self.dims[0].clone()),
-            Derived::TokenAt(position) => (format!("packing.token_at_{position}"), self.dims[0].clone()),
+        let index = |extent: &Dim| TensorType::new(DType::I64, [extent.clone()]);
+        let (name, ty) = match kind {
+            Derived::TokensOf(number) => {
+                let input = self.old.value(self.old.inputs()[number]);
+                let ty = TensorType::new(input.ty.dtype, self.packed_shape(&input.ty.shape));
+                (format!("packing.{}", input.name), ty)
+            }
+            Derived::TokenIndex => ("packing.token_index".to_owned(), index(&self.tokens)),
+            Derived::Position => ("packing.position".to_owned(), index(&self.tokens)),
+            Derived::SequenceEnds => ("packing.sequence_ends".to_owned(), index(&self.dims[0])),
+            Derived::TokenAt(position) => (format!("packing.token_at_{position}"), index(&self.dims[0])),
         };
-        let id = self.rewriter.builder.input(&name, TensorType::new(DType::I64, [extent]))?;
+        let id = self.rewriter.builder.input(&name, ty)?;
         self.derived.push((DerivedInput { name, kind }, id));
         Ok(id)
     }
 
-    /// The packed form of an old value of `[batch, seq, ..]`; inputs are gathered on first use.
+    /// The packed form of an old value of `[batch, seq, ..]`.
     fn packed(&mut self, id: ValueId) -> Result<Option<ValueId>> {
         if let Some(&new) = self.packed.get(&id) {
             return Ok(Some(new));
         }
-        if !self.old.inputs().contains(&id) || !self.is_padded(id) || self.masks.contains(&id) {
+        let number = self.old.inputs().iter().position(|&input| input == id);
+        let Some(number) = number.filter(|_| self.is_padded(id) && !self.masks.contains(&id)) else {
             return Ok(None);
-        }
-        let mut flat = vec![Dim::product(&self.dims)];
-        flat.extend_from_slice(&self.shape(id)[2..]);
-        let name = format!("packing.{}", self.old.value(id).name);
-        let input = self.rewriter.value(id)?;
-        let flat = self.rewriter.builder.reshape(&name, input, &flat)?;
-        let index = self.derive(Derived::TokenIndex)?;
-        let new = self.rewriter.builder.gather(&name, flat, 0, index)?;
+        };
+        let new = self.derive(Derived::TokensOf(number))?;
         self.packed.insert(id, new);
         Ok(Some(new))
     }
@@ -285,9 +286,7 @@ impl Packer<'_> {
                 _ => false,
             };
             if per_position {
-                let rows = self.rewriter.builder.reshape("packing.rows", new, &shape[1 - lead..])?;
-                let position = self.derive(Derived::Position)?;
-                operands.push(self.rewriter.builder.gather("packing.by_position", rows, 0, position)?);
+                operands.push(self.by_position(id, new, &shape[1 - lead..])?);
             } else if lead == 0 && shape[..2] == [Dim::from(1), Dim::from(1)] {
                 operands.push(self.rewriter.builder.reshape("packing.rest", new, &shape[2..])?);
             } else if lead >= 2 || (lead == 1 && shape[0] == Dim::from(1)) {
@@ -297,6 +296,29 @@ impl Packer<'_> {
             }
         }
         Ok(Ok(operands))
+    }
+
+    /// The rows of a value that varies with the position, `[seq, ..]` or `[1, seq, ..]`, for each token. The first rows of a
+    /// table, cast or not, are read from the table itself: no copy of it is made first.
+    fn by_position(&mut self, old: ValueId, new: ValueId, shape: &[Dim]) -> Result<ValueId> {
+        let position = self.derive(Derived::Position)?;
+        let (sliced, cast) = match self.old.producer(old) {
+            Some(Node { op: Op::Cast { to }, inputs, .. }) => (inputs[0], Some(*to)),
+            _ => (old, None),
+        };
+        let first_rows = |node: &&Node| {
+            matches!(&node.op, Op::Slice { axis: 0, start: 0, step: 1, length } if *length == self.dims[1])
+        };
+        if let Some(slice) = self.old.producer(sliced).filter(first_rows) {
+            let table = self.rewriter.value(slice.inputs[0])?;
+            let rows = self.rewriter.builder.gather("packing.by_position", table, 0, position)?;
+            return match cast {
+                None => Ok(rows),
+                Some(to) => self.rewriter.builder.cast("packing.by_position.cast", rows, to),
+            };
+        }
+        let rows = self.rewriter.builder.reshape("packing.rows", new, shape)?;
+        self.rewriter.builder.gather("packing.by_position", rows, 0, position)
     }
 
     /// Scatters outputs and checkpoints back and names them.

@@ -176,8 +176,10 @@ impl Prepared {
             return Ok(Vec::new());
         }
         symbols.insert(Symbol::new("tokens"), tokens.count());
+        let named = |&id: &ValueId| inputs.get(self.source.value(id).name.as_str()).copied();
+        let numbered: Vec<Option<&HostTensor>> = self.source.inputs().iter().map(named).collect();
         (self.derived.iter())
-            .map(|input| Ok((input.name.clone(), tokens.derive(&mask.name, input.kind)?)))
+            .map(|input| Ok((input.name.clone(), tokens.derive(&mask.name, input.kind, &numbered)?)))
             .collect()
     }
 
