@@ -306,9 +306,7 @@ impl Packer<'_> {
             Some(Node { op: Op::Cast { to }, inputs, .. }) => (inputs[0], Some(*to)),
             _ => (old, None),
         };
-        let first_rows = |node: &&Node| {
-            matches!(&node.op, Op::Slice { axis: 0, start: 0, step: 1, length } if *length == self.dims[1])
-        };
+        let first_rows = |node: &&Node| matches!(&node.op, Op::Slice { axis: 0, start: 0, step: 1, length } if *length == self.dims[1]);
         if let Some(slice) = self.old.producer(sliced).filter(first_rows) {
             let table = self.rewriter.value(slice.inputs[0])?;
             let rows = self.rewriter.builder.gather("packing.by_position", table, 0, position)?;

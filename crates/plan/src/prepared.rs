@@ -4,8 +4,8 @@ use crate::padding::{PaddedBatch, Padding};
 use crate::sequences::Tokens;
 use crate::{
     DerivedInput, Error, Extents, Fallback, MaskInput, Packing, PackingOutcome, PlanOptions, Result,
-    assemble::assemble, fold::fold, fuse::fuse, legalize::legalize, pack::Packed, pack::pack,
-    query::support_of,
+    assemble::assemble, fold::fold, fuse::fuse, fuse::fuse_packed, legalize::legalize, pack::Packed,
+    pack::pack, query::support_of,
 };
 use lockstep_hal::graph::{Graph, HostTensor, Symbol, SymbolValues, TensorType, ValueId};
 use lockstep_hal::{Device, Program, Provenance, Support};
@@ -78,6 +78,7 @@ impl Prepared {
             }
             _ => Err("sequences are not packed".into()),
         };
+        let graph = if options.fuse { fuse_packed(&graph, device.as_ref())? } else { graph };
         let legal = legalize(&graph, device.as_ref(), options.fallback, BTreeMap::new())?;
         let graph = fold(&legal.graph, &device)?;
         let exact = padding.as_ref().err();

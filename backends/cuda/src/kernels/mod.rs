@@ -2,6 +2,7 @@
 
 pub(crate) mod attention;
 mod elementwise;
+pub(crate) mod embed;
 pub(crate) mod index;
 mod movement;
 pub(crate) mod norm;
@@ -92,6 +93,7 @@ impl<'a> StepPlan<'_, 'a> {
             Op::Reduce { op, axes, .. } => reduce::reduce(&mut self, *op, axes),
             Op::Softmax { .. } => norm::softmax(&mut self),
             Op::LayerNorm { epsilon } | Op::AddLayerNorm { epsilon } => norm::layer_norm(&mut self, *epsilon),
+            Op::EmbedLayerNorm { epsilon, .. } => embed::embed_layer_norm(&mut self, *epsilon),
             Op::Attention(attention) => attention::attention(&mut self, attention),
             Op::Pool { kind, sequences } => attention::pool(&mut self, *kind, *sequences),
             Op::Custom(_) => Err(unclaimed(self.step)),
