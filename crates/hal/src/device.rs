@@ -79,6 +79,7 @@ pub struct DeviceInfo {
     pub prefers_packing: bool,
     /// Whether one program for many batches of about one size pays on it, since making a program costs more there than
     /// what is computed in vain; sessions then fill batches up, unless told otherwise.
+    #[serde(default)]
     pub prefers_buckets: bool,
     /// Whether it is a simulator or an emulator; reports say so wherever it shows.
     pub simulated: bool,

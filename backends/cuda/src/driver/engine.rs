@@ -77,9 +77,12 @@ impl DriverEngine {
         let image = CString::new(ptx).map_err(|_| {
             self.calls.error(&what, "cuModuleLoadData", 0, "the PTX has a zero byte; is the build damaged?")
         })?;
+        // The driver keeps what it has compiled; that may be damaged, and the PTX, which is part of the program, is not.
+        let call =
+            "cuModuleLoadData (if the driver's cache is damaged, CUDA_CACHE_DISABLE=1 goes without it)";
         // SAFETY: the image is PTX that ends with a zero; the context is current.
         let module = unsafe { result::module::load_data(image.as_ptr().cast()) };
-        let module = self.calls.check(&what, "cuModuleLoadData", module)?;
+        let module = self.calls.check(&what, call, module)?;
         self.modules.push(module);
         for entry in lockstep_kernels::cuda::entries(ptx) {
             let symbol =
