@@ -6,6 +6,7 @@ use crate::launch::{Argument, Command, FINDING_BYTES, LaunchList};
 use crate::memory::{Addresses, Uploads, io_addresses};
 use lockstep_hal::{Buffer, Cancel, Error, Executable, Program, Result};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A compiled program.
 pub(crate) struct CudaExecutable {
@@ -122,5 +123,9 @@ impl Executable for CudaExecutable {
             }
         }
         Ok(())
+    }
+
+    fn device_time(&self) -> Option<Duration> {
+        self.recorded.as_ref().and_then(|recorded| recorded.replay.device_time())
     }
 }

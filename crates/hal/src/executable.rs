@@ -3,6 +3,7 @@
 use crate::{Buffer, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// A compiled program. One run at a time; compile several for several runs at once.
 pub trait Executable: Send {
@@ -19,6 +20,12 @@ pub trait Executable: Send {
     /// # Errors
     /// What went wrong during the run.
     fn wait(&mut self) -> Result<()>;
+
+    /// How long the last run took on the device itself, from its first command to its last; asked after
+    /// [`Executable::wait`]. `None` where the device measures no time of its own, or did not for that run.
+    fn device_time(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// A flag that stops a run between two steps. Clones share it.

@@ -12,6 +12,7 @@ use lockstep_plan::{BoundProgram, Fallback, Packing, PlanOptions, Prepared};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Bytes of arenas and buffers that programs at rest may hold, unless [`SessionBuilder::cache_bytes`] says otherwise.
 const CACHE_BYTES: usize = 64 << 20;
@@ -105,6 +106,7 @@ impl<'a> RunOptions<'a> {
 pub struct RunResult {
     outputs: Vec<(String, HostTensor)>,
     taps: Vec<(String, HostTensor)>,
+    device_time: Option<Duration>,
 }
 
 impl RunResult {
@@ -132,6 +134,11 @@ impl RunResult {
     /// The tapped checkpoints, in the order asked for.
     pub fn taps(&self) -> &[(String, HostTensor)] {
         &self.taps
+    }
+
+    /// How long the run took on the device itself, where the device measures that ([`Executable::device_time`]).
+    pub fn device_time(&self) -> Option<Duration> {
+        self.device_time
     }
 }
 
@@ -296,6 +303,7 @@ impl Session {
         Ok(RunResult {
             outputs: read_all(device.as_ref(), &compiled.bound.outputs, outputs)?,
             taps: read_all(device.as_ref(), &compiled.bound.taps, taps)?,
+            device_time: compiled.executable.device_time(),
         })
     }
 }

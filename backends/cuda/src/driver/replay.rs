@@ -1,6 +1,7 @@
 //! A recording on a GPU. The first run goes node by node, waiting after each, so that a fault is laid to its node; the
 //! second is captured as a graph; from then on a run is one launch.
 
+use super::clock::Clock;
 use super::engine::{DriverEngine, Function, Stream};
 use super::gemm::PreparedProduct;
 use crate::engine::{Recording, Replay, Resolved};
@@ -8,6 +9,7 @@ use cudarc::driver::{result, sys};
 use lockstep_hal::Result;
 use std::ffi::c_void;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// `0` keeps every run node by node: slower, and a fault is laid to its node in each.
 const VARIABLE: &str = "LOCKSTEP_CUDA_GRAPH";
@@ -51,11 +53,14 @@ impl Drop for Graph {
 /// A recording, resolved.
 pub(super) struct DriverReplay {
     graph: Option<Graph>,
+    clock: Option<Clock>,
     commands: Vec<(Arc<str>, Prepared)>,
     engine: Arc<DriverEngine>,
     /// Whether it has run once, node by node.
     proven: bool,
     captures: bool,
+    /// Of the last run, if that was a captured one: what waits after each node has no time of its own.
+    device_time: Option<Duration>,
 }
 
 /// Bytes of dynamic shared memory that a kernel has without asking.
@@ -70,8 +75,9 @@ impl DriverReplay {
             commands.push((node, prepared));
         }
         drop(stream);
+        let clock = Clock::new(&engine.calls)?;
         let captures = std::env::var_os(VARIABLE).is_none_or(|value| value != "0");
-        Ok(Self { graph: None, commands, engine, proven: false, captures })
+        Ok(Self { graph: None, clock, commands, engine, proven: false, captures, device_time: None })
     }
 
     fn put(&self, stream: &Stream, node: &str, command: &Prepared) -> Result<()> {
@@ -190,6 +196,7 @@ impl Replay for DriverReplay {
     fn start(&mut self) -> Result<()> {
         let engine = self.engine.clone();
         let stream = engine.enter("the start of a run")?;
+        self.device_time = None;
         if !self.proven || !self.captures {
             self.node_by_node(&stream)?;
             self.proven = true;
@@ -198,11 +205,15 @@ impl Replay for DriverReplay {
         if self.graph.is_none() {
             self.graph = Some(self.capture(&stream)?);
         }
-        match &self.graph {
-            // SAFETY: the graph was instantiated in this context.
-            Some(graph) => engine.calls.check("a captured run", "cuGraphLaunch", unsafe {
-                result::graph::launch(graph.0, stream.stream)
-            }),
+        let Some(graph) = &self.graph else { return Ok(()) };
+        if let Some(clock) = &self.clock {
+            clock.start(&engine.calls, stream.stream)?;
+        }
+        // SAFETY: the graph was instantiated in this context.
+        let launched = unsafe { result::graph::launch(graph.0, stream.stream) };
+        engine.calls.check("a captured run", "cuGraphLaunch", launched)?;
+        match &self.clock {
+            Some(clock) => clock.stop(&engine.calls, stream.stream),
             None => Ok(()),
         }
     }
@@ -214,6 +225,14 @@ impl Replay for DriverReplay {
         let node = format!("a captured run from {first} to {last} ({VARIABLE}=0 lays a fault to its node)");
         // SAFETY: the stream lives as long as the engine.
         let waited = unsafe { result::stream::synchronize(stream.stream) };
-        self.engine.calls.check(&node, "cuStreamSynchronize", waited)
+        self.engine.calls.check(&node, "cuStreamSynchronize", waited)?;
+        if let (Some(clock), Some(_)) = (&self.clock, &self.graph) {
+            self.device_time = Some(clock.elapsed(&self.engine.calls)?);
+        }
+        Ok(())
+    }
+
+    fn device_time(&self) -> Option<Duration> {
+        self.device_time
     }
 }
