@@ -52,6 +52,7 @@ fn info() -> DeviceInfo {
         default_dtype: DType::F32,
         prefers_packing: false,
         simulated: false,
+        on_processor: true,
         numerics: numerics(),
     }
 }

@@ -93,6 +93,7 @@ impl CpuBackend {
             default_dtype: DType::F32,
             prefers_packing: true,
             simulated: false,
+            on_processor: true,
             numerics: NumericsProfile {
                 version: 1,
                 accumulate: [DType::F32, DType::F16, DType::Bf16].map(|dtype| (dtype, DType::F32)).to_vec(),

@@ -69,6 +69,7 @@ impl EmulatedCuda {
             default_dtype: DType::F32,
             prefers_packing: true,
             simulated: true,
+            on_processor: true,
             numerics: numerics(),
         }
     }

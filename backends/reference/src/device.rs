@@ -51,6 +51,7 @@ fn info() -> DeviceInfo {
         default_dtype: DType::F64,
         prefers_packing: false,
         simulated: false,
+        on_processor: true,
         numerics: numerics(),
     }
 }

@@ -58,6 +58,7 @@ fn info() -> DeviceInfo {
         default_dtype: DType::F32,
         prefers_packing: false,
         simulated: false,
+        on_processor: true,
         numerics: NumericsProfile {
             version: 1,
             accumulate: vec![(DType::F32, DType::F32)],

@@ -108,6 +108,7 @@ fn info(
         default_dtype: DType::F32,
         prefers_packing: true,
         simulated: false,
+        on_processor: false,
         numerics: numerics(),
     }
 }
