@@ -2,4 +2,6 @@
 //! `lockstep bench`, `lockstep accept` and `kernels/examples/bench_linear.rs`; their records are in `RESULTS.md`.
 
 pub mod fma_peak;
+pub mod rates;
+pub mod traffic;
 pub mod turns;

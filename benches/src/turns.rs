@@ -40,25 +40,40 @@ impl Samples {
     }
 }
 
+/// What one contender's runs gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turns<T> {
+    /// The first run of all, which compiles and packs weights.
+    pub first: T,
+    /// The later ones that count, in order; at least one.
+    pub later: Vec<T>,
+}
+
+impl From<Turns<Duration>> for Samples {
+    fn from(turns: Turns<Duration>) -> Self {
+        Self::new(turns.first, turns.later)
+    }
+}
+
 fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
-/// Times the contenders in turns until each has had `time` and gave `fewest` samples, however slow it is. Each call runs
-/// once and gives how long that took; each contender is warmed up by one call first.
+/// Runs the contenders in turns until each has had `time` and gave `fewest` samples, however slow it is. Each call runs
+/// once and gives how long that took, and what else it measured; each contender is warmed up by one call first.
 ///
 /// # Errors
 /// The first run that fails.
-pub fn in_turns<E>(
-    contenders: &mut [&mut dyn FnMut() -> Result<Duration, E>],
+pub fn in_turns<T, E>(
+    contenders: &mut [&mut dyn FnMut() -> Result<T, E>],
     time: Duration,
     fewest: usize,
-) -> Result<Vec<Samples>, E> {
+) -> Result<Vec<Turns<T>>, E> {
     let mut firsts = Vec::new();
     for contender in contenders.iter_mut() {
         firsts.push(contender()?);
     }
-    let mut samples = vec![Vec::new(); contenders.len()];
+    let mut samples: Vec<Vec<T>> = contenders.iter().map(|_| Vec::new()).collect();
     let mut spent = vec![Duration::ZERO; contenders.len()];
     while spent.iter().zip(&samples).any(|(spent, taken)| *spent < time || taken.len() < fewest) {
         for (at, contender) in contenders.iter_mut().enumerate() {
@@ -74,7 +89,7 @@ pub fn in_turns<E>(
             spent[at] += start.elapsed();
         }
     }
-    Ok(firsts.into_iter().zip(samples).map(|(first, later)| Samples::new(first, later)).collect())
+    Ok(firsts.into_iter().zip(samples).map(|(first, later)| Turns { first, later }).collect())
 }
 
 #[cfg(test)]
@@ -93,7 +108,7 @@ mod tests {
     #[test]
     fn each_contender_gets_its_turns_and_its_own_times() {
         let (mut calls, mut others) = (0, 0);
-        let samples = in_turns::<Infallible>(
+        let turns = in_turns::<_, Infallible>(
             &mut [
                 &mut || {
                     calls += 1;
@@ -108,6 +123,7 @@ mod tests {
             3,
         )
         .unwrap();
+        let samples: Vec<Samples> = turns.into_iter().map(Samples::from).collect();
         assert_eq!((samples[0].quantile_ms(0.5), samples[1].quantile_ms(0.5)), (2.0, 8.0));
         assert!(samples.iter().all(|samples| samples.runs() >= 3));
         assert!(calls > samples[0].runs() && others > samples[1].runs());

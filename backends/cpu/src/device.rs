@@ -94,6 +94,7 @@ impl CpuBackend {
             prefers_packing: true,
             prefers_buckets: false,
             simulated: false,
+            on_processor: true,
             numerics: NumericsProfile {
                 version: 1,
                 accumulate: [DType::F32, DType::F16, DType::Bf16].map(|dtype| (dtype, DType::F32)).to_vec(),

@@ -70,6 +70,7 @@ impl EmulatedCuda {
             prefers_packing: true,
             prefers_buckets: true,
             simulated: true,
+            on_processor: true,
             numerics: numerics(),
         }
     }

@@ -4,6 +4,7 @@ use crate::launch::Product;
 use lockstep_hal::{DeviceInfo, Result};
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Memory of the engine; freed when dropped.
 pub trait Memory: Debug + Send + Sync {
@@ -77,6 +78,11 @@ pub trait Replay: Send {
     /// # Errors
     /// What went wrong during the run.
     fn wait(&mut self) -> Result<()>;
+
+    /// How long the run that was waited for took on the GPU; `None` where that was not measured.
+    fn device_time(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// An open GPU, or what stands in for one.

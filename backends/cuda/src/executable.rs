@@ -12,6 +12,7 @@ use crate::memory::{Addresses, SharedScratch, Uploads, io_addresses};
 use crate::staging::{Staging, StagingLayout};
 use lockstep_hal::{Buffer, Cancel, Error, Executable, Program, Result, Staged};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A compiled program.
 pub(crate) struct CudaExecutable {
@@ -169,6 +170,12 @@ impl Executable for CudaExecutable {
 
     fn staged(&mut self) -> Option<&mut dyn Staged> {
         Some(self)
+    }
+
+    fn device_time(&self) -> Option<Duration> {
+        let staged = self.staging.as_ref().map(|staging| &staging.replay);
+        let replay = staged.or(self.recorded.as_ref().map(|recorded| &recorded.replay));
+        replay.and_then(|replay| replay.device_time())
     }
 
     /// What it pins on the host; scratch is shared, and weights are the device's.

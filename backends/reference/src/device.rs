@@ -52,6 +52,7 @@ fn info() -> DeviceInfo {
         prefers_packing: false,
         prefers_buckets: false,
         simulated: false,
+        on_processor: true,
         numerics: numerics(),
     }
 }

@@ -59,6 +59,7 @@ fn info() -> DeviceInfo {
         prefers_packing: false,
         prefers_buckets: false,
         simulated: false,
+        on_processor: true,
         numerics: NumericsProfile {
             version: 1,
             accumulate: vec![(DType::F32, DType::F32)],

@@ -163,7 +163,7 @@ fn timed(
         .collect();
     let mut turns: Vec<&mut dyn FnMut() -> std::result::Result<Duration, Error>> =
         calls.iter_mut().map(|call| call as _).collect();
-    in_turns(&mut turns, time, fewest)
+    Ok(in_turns(&mut turns, time, fewest)?.into_iter().map(Samples::from).collect())
 }
 
 /// What a device runs on; a simulator says so.

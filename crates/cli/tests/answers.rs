@@ -4,7 +4,8 @@ mod command;
 
 use command::{file, folder_with, lockstep, path_text, run, run_reading, trained};
 use lockstep_bert::Pooling;
-use lockstep_bert::fixtures::FixtureHead;
+use lockstep_bert::fixtures::{FixtureHead, vocabulary};
+use lockstep_runtime::tensor::{HostTensor, TensorSource, write_safetensors};
 use serde_json::{Value, json};
 use std::io::Read;
 use std::process::Stdio;
@@ -338,4 +339,70 @@ fn a_device_is_tested_op_by_op() {
     assert_eq!(found[0]["schema"], "lockstep-conform/2");
     let cases = found[0]["devices"][0]["cases"].as_array().unwrap();
     assert!(cases.iter().all(|case| case["op"] == "Softmax"));
+}
+
+/// A simulator's times are no share of anything; a processor has a roofline when it is asked for one.
+#[test]
+fn bench_gives_a_roofline_where_it_is_asked_for() {
+    let folder = folder_with(FixtureHead::SequenceClassification(3));
+    let model = path_text(folder.path());
+    let arguments = ["bench", &model, "--shape", "2x8", "--seconds", "0.02", "--threads", "1", "--json"];
+    let report = run(&[&arguments[..], &["--roofline", "always"]].concat()).json().remove(0);
+    assert_eq!(report["schema"], "lockstep-bench/1");
+    let (rates, result) = (&report["devices"][0]["rates"], &report["results"][0]);
+    let number = |value: &Value| value.as_f64().unwrap();
+    let traffic = number(&result["bytes"]) / (number(&rates["copy_gb_per_second"]) * 1e6);
+    // Products take the rest, and what they take at the rate is what was counted: GFLOP/s times the median.
+    let products =
+        number(&result["gflops"]) * number(&result["median_ms"]) / number(&rates["product_gflops"]);
+    let roofline = number(&result["roofline_ms"]);
+    assert!((roofline - traffic - products).abs() < 1e-9 * roofline, "{report}");
+    let share = roofline / number(&result["median_ms"]);
+    assert!((number(&result["share_of_roofline"]) - share).abs() < 1e-12 * share, "{report}");
+    assert!(number(&result["p95_ms"]) <= number(&result["p99_ms"]) && result.get("on_device").is_none());
+    let plain = run(&arguments).json().remove(0);
+    assert!(plain["results"][0].get("roofline_ms").is_none() && plain["devices"][0].get("rates").is_none());
+}
+
+#[test]
+fn bench_measures_the_lengths_of_a_file() {
+    let folder = folder_with(FixtureHead::SequenceClassification(3));
+    let lengths = file(folder.path(), "lengths.txt", "8\n2\n5\n");
+    let model = path_text(folder.path());
+    let report =
+        run(&["bench", &model, "--mixed", "--lengths", &lengths, "--seconds", "0.02", "--json"]).json();
+    assert_eq!((&report[0]["texts"], &report[0]["mean_tokens"]), (&json!(3), &json!(5.0)));
+    assert_eq!(report[0]["padding_share"].as_f64(), Some(1.0 - 15.0 / 24.0));
+}
+
+/// The tokens that the tokenizer makes of a text, given as tensors, give the logits behind the label that the text gets.
+#[test]
+fn tensors_give_what_texts_give() {
+    let folder = folder_with(FixtureHead::SequenceClassification(3));
+    let model = path_text(folder.path());
+    let inputs = folder.path().join("batch");
+    std::fs::create_dir(&inputs).unwrap();
+    let ids = HostTensor::from_slice(&[1, 4], &[2i64, 5, 6, 3]).unwrap();
+    let types = HostTensor::from_slice(&[1, 4], &[0i64; 4]).unwrap();
+    let mask = HostTensor::from_slice(&[1, 4], &[1i64; 4]).unwrap();
+    let tensors = [("input_ids", &ids), ("token_type_ids", &types), ("attention_mask", &mask)];
+    write_safetensors(&inputs.join("inputs.safetensors"), tensors).unwrap();
+    let (inputs, saved) = (path_text(&inputs), folder.path().join("outputs"));
+    let arguments = ["run", &model, "--inputs", &inputs, "--save", saved.to_str().unwrap(), "--repeat", "3"];
+    let record = run(&[&arguments[..], &["--json"]].concat()).json().remove(0);
+    assert_eq!((&record["runs"], &record["same_bits"]), (&json!(3), &json!(true)));
+    assert_eq!(record["outputs"], json!([{ "name": "logits", "dtype": "f32", "shape": [1, 3] }]));
+    let logits = TensorSource::open(&saved.join("batch.safetensors")).unwrap().tensor("logits").unwrap();
+    let logits = logits.to_f64();
+    let sum: f64 = logits.iter().map(|logit| logit.exp()).sum();
+    let words = vocabulary();
+    let text = format!("{} {}", words[5], words[6]);
+    let answer = run(&["run", &model, "--text", &text, "--json"]).json().remove(0);
+    assert_eq!(answer["tokens"], json!(4));
+    for score in answer["scores"].as_array().unwrap() {
+        let at: usize = score["label"].as_str().unwrap().trim_start_matches("label ").parse().unwrap();
+        let expected = logits[at].exp() / sum;
+        assert!((score["score"].as_f64().unwrap() - expected).abs() < 1e-6, "{answer} {logits:?}");
+    }
+    run(&arguments).fails_with(2, &["batch.safetensors", "is there already"]);
 }

@@ -46,13 +46,16 @@ fn a_command_line_that_asks_for_what_there_is_not_is_code_2() {
     run(&["run", &model]).fails_with(2, &["--text", "--file"]);
     run(&["bench", &model, "--shape", "1x65"]).fails_with(2, &["1x65", "at most 64"]);
     run(&["bench", &model, "--beside", "cpu"]).fails_with(2, &["--beside cpu"]);
+    run(&["run", &model, "--inputs", "a/x", "--inputs", "b/x", "--save", "out"])
+        .fails_with(2, &["b/x", "another"]);
+    run(&["run", &model, "--inputs", "..", "--save", "out"]).fails_with(2, &["--inputs ..", "no name"]);
     let entities = folder_with(FixtureHead::TokenClassification(3));
     classify(entities.path(), &["--text", "a", "--pair", "b"]).fails_with(2, &["pair"]);
 }
 
 #[test]
 fn a_flag_that_makes_no_sense_is_code_2_with_what_would() {
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 13] = [
         (&["run", "m", "--text", "a", "--threads", "0"], "1 to 4096"),
         (&["run", "m", "--text", "a", "--threads", "two"], "1 to 4096"),
         (&["run", "m", "--text", "a", "--batch", "0"], "1 to 4096"),
@@ -60,6 +63,10 @@ fn a_flag_that_makes_no_sense_is_code_2_with_what_would() {
         (&["run", "m", "--text", "a", "--aggregation", "some"], "none, simple, first, average, max"),
         (&["run", "m", "--text", "a", "--file", "b"], "cannot be used with"),
         (&["bench", "m", "--shape", "8"], "such as 8x128"),
+        (&["bench", "m", "--lengths", "f"], "--mixed"),
+        (&["bench", "m", "--roofline", "maybe"], "auto, always, never"),
+        (&["run", "m", "--inputs", "d", "--text", "a"], "cannot be used with"),
+        (&["run", "m", "--save", "d"], "--inputs"),
         (&["nonsense"], "nonsense"),
         (&[], "Usage"),
     ];

@@ -83,6 +83,10 @@ pub struct DeviceInfo {
     pub prefers_buckets: bool,
     /// Whether it is a simulator or an emulator; reports say so wherever it shows.
     pub simulated: bool,
+    /// Whether it computes on this machine's processor, whose multiply-adds are then the most that it can do. What an
+    /// older version recorded does not say, and is taken for another's.
+    #[serde(default)]
+    pub on_processor: bool,
     /// How it computes.
     pub numerics: NumericsProfile,
 }

@@ -3,6 +3,7 @@
 use crate::{Buffer, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// A compiled program. One run at a time; compile several for several runs at once.
 pub trait Executable: Send {
@@ -19,6 +20,12 @@ pub trait Executable: Send {
     /// # Errors
     /// What went wrong during the run.
     fn wait(&mut self) -> Result<()>;
+
+    /// How long the last run took on the device itself, from its first command to its last, copies of a staged run included;
+    /// asked after it was waited for. `None` where the device measures no time of its own, or did not for that run.
+    fn device_time(&self) -> Option<Duration> {
+        None
+    }
 
     /// The way from host memory to host memory that this program prefers to a copy for each buffer; `None`: it has none, and
     /// is to be given buffers.

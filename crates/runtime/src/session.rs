@@ -13,6 +13,7 @@ use lockstep_plan::{BoundProgram, Extents, Fallback, Packing, PlanOptions, Prepa
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Bytes of arenas and buffers that programs at rest may hold, unless [`SessionBuilder::cache_bytes`] says otherwise.
 const CACHE_BYTES: usize = 64 << 20;
@@ -113,6 +114,7 @@ impl<'a> RunOptions<'a> {
 pub struct RunResult {
     outputs: Vec<(String, HostTensor)>,
     taps: Vec<(String, HostTensor)>,
+    device_time: Option<Duration>,
 }
 
 impl RunResult {
@@ -140,6 +142,11 @@ impl RunResult {
     /// The tapped checkpoints, in the order asked for.
     pub fn taps(&self) -> &[(String, HostTensor)] {
         &self.taps
+    }
+
+    /// How long the run took on the device itself, where the device measures that ([`Executable::device_time`]).
+    pub fn device_time(&self) -> Option<Duration> {
+        self.device_time
     }
 }
 
@@ -348,6 +355,7 @@ impl Session {
         Ok(RunResult {
             outputs: named(&bound.outputs, &mut results)?,
             taps: named(&bound.taps, &mut results)?,
+            device_time: executable.device_time(),
         })
     }
 }

@@ -1,6 +1,7 @@
 //! GPUs, through a driver and libraries that are found at run time.
 
 mod calls;
+mod clock;
 mod engine;
 mod gemm;
 mod libraries;

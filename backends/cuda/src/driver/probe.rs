@@ -109,6 +109,7 @@ fn info(
         prefers_packing: true,
         prefers_buckets: true,
         simulated: false,
+        on_processor: false,
         numerics: numerics(),
     }
 }

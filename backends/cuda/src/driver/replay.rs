@@ -1,6 +1,7 @@
 //! A recording on a GPU. The first run goes node by node, waiting after each, so that a fault is laid to its node; the
 //! second is captured as a graph; from then on a run is one launch.
 
+use super::clock::Clock;
 use super::engine::{DriverEngine, Function, Stream};
 use super::gemm::PreparedProduct;
 use crate::engine::{Recording, Replay, Resolved};
@@ -8,6 +9,7 @@ use cudarc::driver::{result, sys};
 use lockstep_hal::Result;
 use std::ffi::c_void;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// `0` keeps every run node by node: slower, and a fault is laid to its node in each.
 const VARIABLE: &str = "LOCKSTEP_CUDA_GRAPH";
@@ -66,11 +68,14 @@ pub(super) struct DriverReplay {
     graph: Option<Graph>,
     /// The end of the last run that was started.
     done: Event,
+    clock: Option<Clock>,
     commands: Vec<(Arc<str>, Prepared)>,
     engine: Arc<DriverEngine>,
     /// Whether it has run once, node by node.
     proven: bool,
     captures: bool,
+    /// Of the last run, if that was a captured one: what waits after each node has no time of its own.
+    device_time: Option<Duration>,
 }
 
 /// Bytes of dynamic shared memory that a kernel has without asking.
@@ -84,11 +89,12 @@ impl DriverReplay {
             let prepared = prepare(&engine, &mut stream, &node, command)?;
             commands.push((node, prepared));
         }
-        drop(stream);
-        let done = result::event::create(sys::CUevent_flags::CU_EVENT_DEFAULT);
+        let done = result::event::create(sys::CUevent_flags::CU_EVENT_DISABLE_TIMING);
         let done = Event(engine.calls.check("the recording of a program", "cuEventCreate", done)?);
+        let clock = Clock::new(&engine.calls)?;
+        drop(stream);
         let captures = std::env::var_os(VARIABLE).is_none_or(|value| value != "0");
-        Ok(Self { graph: None, done, commands, engine, proven: false, captures })
+        Ok(Self { graph: None, done, clock, commands, engine, proven: false, captures, device_time: None })
     }
 
     fn put(&self, stream: &Stream, node: &str, command: &Prepared) -> Result<()> {
@@ -207,6 +213,7 @@ impl Replay for DriverReplay {
     fn start(&mut self) -> Result<()> {
         let engine = self.engine.clone();
         let stream = engine.enter("the start of a run")?;
+        self.device_time = None;
         if !self.proven || !self.captures {
             self.node_by_node(&stream)?;
             self.proven = true;
@@ -215,9 +222,15 @@ impl Replay for DriverReplay {
                 self.graph = Some(self.capture(&stream)?);
             }
             if let Some(graph) = &self.graph {
+                if let Some(clock) = &self.clock {
+                    clock.start(&engine.calls, stream.stream)?;
+                }
                 // SAFETY: the graph was instantiated in this context.
                 let launched = unsafe { result::graph::launch(graph.0, stream.stream) };
                 engine.calls.check("a captured run", "cuGraphLaunch", launched)?;
+                if let Some(clock) = &self.clock {
+                    clock.stop(&engine.calls, stream.stream)?;
+                }
             }
         }
         // SAFETY: event and stream live as long as the engine.
@@ -233,6 +246,14 @@ impl Replay for DriverReplay {
         let node = format!("a captured run from {first} to {last} ({VARIABLE}=0 lays a fault to its node)");
         // SAFETY: the event was created with the replay; `enter` made its context current on this thread.
         let waited = unsafe { sys::cuEventSynchronize(self.done.0) };
-        self.engine.calls.check(&node, "cuEventSynchronize", waited.result())
+        self.engine.calls.check(&node, "cuEventSynchronize", waited.result())?;
+        if let (Some(clock), Some(_)) = (&self.clock, &self.graph) {
+            self.device_time = Some(clock.elapsed(&self.engine.calls)?);
+        }
+        Ok(())
+    }
+
+    fn device_time(&self) -> Option<Duration> {
+        self.device_time
     }
 }

@@ -1,12 +1,15 @@
 //! One model on one device, ready to be measured.
 
+use super::limits::{Limits, Roofline};
 use crate::backends;
 use crate::failure::{Failure, Outcome};
 use crate::inspect::load;
 use crate::tokens::TokenBatch;
+use lockstep_benches::traffic::traffic;
 use lockstep_bert::BertModel;
 use lockstep_runtime::tensor::DType;
-use lockstep_runtime::{Packing, Session};
+use lockstep_runtime::{Packing, RunOptions, Session};
+use std::iter::Sum;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -19,6 +22,25 @@ pub(super) struct Contender {
     model: BertModel,
     dtype: DType,
     session: Session,
+}
+
+/// How long one run took, or several one after another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Run {
+    /// From inputs on the host to outputs on the host.
+    pub(super) end_to_end: Duration,
+    /// On the device itself, where it measures that of each run.
+    pub(super) on_device: Option<Duration>,
+}
+
+impl Sum for Run {
+    fn sum<I: Iterator<Item = Self>>(runs: I) -> Self {
+        let add = |sum: Self, run: Self| Self {
+            end_to_end: sum.end_to_end + run.end_to_end,
+            on_device: sum.on_device.zip(run.on_device).map(|(sum, run)| sum + run),
+        };
+        runs.reduce(add).unwrap_or_default()
+    }
 }
 
 impl Contender {
@@ -44,24 +66,48 @@ impl Contender {
         &self.model
     }
 
-    /// The device's id.
-    pub(super) fn device(&self) -> &str {
-        &self.session.prepared().device().info().id
-    }
-
-    /// The dtype that the model computes in.
-    pub(super) fn dtype(&self) -> DType {
-        self.dtype
+    /// What this device's speed is a share of, in the model's dtype.
+    ///
+    /// # Errors
+    /// As [`Limits::measure`].
+    pub(super) fn limits(&self, roofline: Roofline) -> Outcome<Limits> {
+        Limits::measure(self.session.prepared().device(), self.dtype, roofline)
     }
 
     /// Runs a batch and gives the time that it took.
     ///
     /// # Errors
     /// A run that failed.
-    pub(super) fn time(&self, batch: &TokenBatch) -> Outcome<Duration> {
+    pub(super) fn time(&self, batch: &TokenBatch) -> Outcome<Run> {
         let start = Instant::now();
         let result = self.session.run(&batch.inputs()).map_err(|error| Failure::of(&error))?;
-        std::hint::black_box(&result);
-        Ok(start.elapsed())
+        let end_to_end = start.elapsed();
+        Ok(Run { end_to_end, on_device: std::hint::black_box(&result).device_time() })
+    }
+
+    /// The bytes that the device moves in a run of this batch.
+    ///
+    /// # Errors
+    /// Those of binding the program.
+    pub(super) fn traffic(&self, batch: &TokenBatch) -> Outcome<u64> {
+        let (bound, _) = self.session.bind(&batch.inputs(), &RunOptions::new())?;
+        Ok(traffic(&bound.program))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(end_to_end: u64, on_device: Option<u64>) -> Run {
+        let ms = Duration::from_millis;
+        Run { end_to_end: ms(end_to_end), on_device: on_device.map(ms) }
+    }
+
+    #[test]
+    fn a_pass_has_a_device_time_if_every_run_of_it_has() {
+        let all = [run(3, Some(1)), run(4, Some(2))];
+        assert_eq!(all.into_iter().sum::<Run>(), run(7, Some(3)));
+        assert_eq!([all[0], run(4, None)].into_iter().sum::<Run>(), run(7, None));
     }
 }

@@ -1,8 +1,9 @@
 //! Full batches of one length.
 
-use super::Machine;
-use super::contender::Contender;
+use super::contender::{Contender, Run};
+use super::limits::{Limits, Shares};
 use super::measure::{Budget, Timing, in_turns};
+use super::{Machine, SCHEMA};
 use crate::arguments::Shape;
 use crate::failure::Outcome;
 use crate::inspect::cost;
@@ -11,13 +12,14 @@ use lockstep_benches::fma_peak::FmaPeak;
 use lockstep_runtime::tensor::DType;
 use serde::Serialize;
 use std::path::Path;
-use std::time::Duration;
 
 /// All contenders at one shape.
 #[derive(Debug)]
 pub(super) struct Measured {
     shape: Shape,
     product_flops: u64,
+    /// What each moves, then how long each takes.
+    traffic: Vec<u64>,
     timings: Vec<Timing>,
 }
 
@@ -30,17 +32,23 @@ pub(super) fn measure(contenders: &[Contender], shape: Shape, budget: Budget) ->
     let lengths = vec![shape.seq; shape.batch];
     let batch = TokenBatch::new(&lengths, model.config(), &mut SplitMix64::new(1))?;
     let mut timed: Vec<_> = contenders.iter().map(|contender| || contender.time(&batch)).collect();
-    let mut turns: Vec<&mut dyn FnMut() -> Outcome<Duration>> =
-        timed.iter_mut().map(|time| time as _).collect();
+    let mut turns: Vec<&mut dyn FnMut() -> Outcome<Run>> = timed.iter_mut().map(|time| time as _).collect();
     let timings = in_turns(&mut turns, budget)?;
-    Ok(Measured { shape, product_flops: cost(model.graph(), shape)?.product_flops, timings })
+    let traffic = contenders.iter().map(|contender| contender.traffic(&batch)).collect::<Outcome<_>>()?;
+    Ok(Measured { shape, product_flops: cost(model.graph(), shape)?.product_flops, traffic, timings })
 }
 
 /// The whole run.
 #[derive(Debug, Serialize)]
 pub(super) struct ShapesReport {
+    /// Counts changes that break the readers of this JSON.
+    pub(super) schema: &'static str,
+    pub(super) version: &'static str,
     pub(super) model: String,
-    pub(super) machine: Machine,
+    /// The processor's peak, where a device's speed is a share of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) machine: Option<Machine>,
+    pub(super) devices: Vec<Limits>,
     pub(super) results: Vec<ShapeResult>,
 }
 
@@ -50,12 +58,14 @@ pub(super) struct ShapeResult {
     pub(super) batch: usize,
     pub(super) seq: usize,
     pub(super) device: String,
+    pub(super) simulated: bool,
     pub(super) dtype: DType,
     #[serde(flatten)]
     pub(super) timing: Timing,
     pub(super) sequences_per_second: f64,
     pub(super) gflops: f64,
-    pub(super) share_of_peak: f64,
+    #[serde(flatten)]
+    pub(super) shares: Shares,
     /// The first device's speed over this one's: its median into this one's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) first_device_is_faster_by: Option<f64>,
@@ -64,29 +74,37 @@ pub(super) struct ShapeResult {
 impl ShapesReport {
     pub(super) fn new(
         folder: &Path,
-        machine: Machine,
-        peak: FmaPeak,
-        contenders: &[Contender],
+        peak: Option<FmaPeak>,
+        devices: Vec<Limits>,
         measured: Vec<Measured>,
     ) -> Self {
         let mut results = Vec::new();
-        for Measured { shape, product_flops, timings } in measured {
+        for Measured { shape, product_flops, traffic, timings } in measured {
             let first = timings[0].median_ms;
-            for (at, (timing, contender)) in timings.into_iter().zip(contenders).enumerate() {
-                let gflops = timing.per_second(product_flops as f64) / 1e9;
+            for (at, ((timing, bytes), limits)) in timings.into_iter().zip(traffic).zip(&devices).enumerate()
+            {
+                let device_ms = timing.on_device.map(|times| times.median_ms);
                 results.push(ShapeResult {
                     batch: shape.batch,
                     seq: shape.seq,
-                    device: contender.device().to_owned(),
-                    dtype: contender.dtype(),
+                    device: limits.device.clone(),
+                    simulated: limits.simulated,
+                    dtype: limits.dtype,
                     sequences_per_second: timing.per_second(shape.batch as f64),
-                    gflops,
-                    share_of_peak: gflops / peak.gflops(contender.dtype().size()),
+                    gflops: timing.per_second(product_flops as f64) / 1e9,
+                    shares: limits.shares(peak, product_flops, bytes, timing.median_ms, device_ms),
                     first_device_is_faster_by: (at > 0).then(|| timing.median_ms / first),
                     timing,
                 });
             }
         }
-        Self { model: folder.display().to_string(), machine, results }
+        Self {
+            schema: SCHEMA,
+            version: env!("CARGO_PKG_VERSION"),
+            model: folder.display().to_string(),
+            machine: peak.map(Machine::new),
+            devices,
+            results,
+        }
     }
 }

@@ -4,6 +4,7 @@ mod lines;
 mod progress;
 mod record;
 mod stream;
+mod tensors;
 mod texts;
 
 use crate::arguments::{self, DeviceArguments};
@@ -13,6 +14,7 @@ use crate::output::Output;
 use clap::{Args, ValueEnum};
 use lockstep_bert::{Aggregation, EntityOptions, Error, TextModel, TextOptions};
 use std::path::{Path, PathBuf};
+use tensors::TensorArguments;
 
 /// A model, where it runs, and texts.
 #[derive(Debug, Args)]
@@ -22,10 +24,12 @@ Examples:
   lockstep run MODEL --text \"a question\" --pair \"its paragraph\" --device candle
   lockstep run MODEL --file documents.jsonl > answers.jsonl
   cat documents.txt | lockstep run MODEL -
+  lockstep run MODEL --inputs batch --save outputs --repeat 100
 
 A file has one text per line (.txt), or one object per line (.jsonl): {\"text\": .., \"text_pair\": .., \"id\": ..}, of \
 which only \"text\" must be there and \"id\" is handed on. Answers are JSON Lines, in the order of the file, each with \
-its line number. A line that is no text is reported with its number and left out; the exit code is then 1.")]
+its line number. A line that is no text is reported with its number and left out; the exit code is then 1. With --inputs the \
+model runs on tensors, without its tokenizer, and --save keeps the outputs as they are.")]
 pub(crate) struct RunArguments {
     /// A Hugging Face or sentence-transformers folder
     #[arg(value_name = "MODEL")]
@@ -56,6 +60,8 @@ pub(crate) struct RunArguments {
     /// How token labels become entities: none, simple, first, average or max [default: simple]
     #[arg(long, value_name = "HOW", value_parser = aggregation)]
     aggregation: Option<Aggregation>,
+    #[command(flatten)]
+    tensors: TensorArguments,
 }
 
 /// How a file holds its texts.
@@ -73,6 +79,9 @@ fn aggregation(name: &str) -> Result<Aggregation, String> {
 
 /// Answers the texts of the command line, or of a file.
 pub(crate) fn run(arguments: &RunArguments, output: &mut Output) -> Outcome {
+    if !arguments.tensors.inputs.is_empty() {
+        return tensors::run(&arguments.model, &arguments.device, &arguments.tensors, output);
+    }
     let file = arguments.file.as_deref().or(arguments.input.as_deref());
     if file.is_none() && arguments.text.is_empty() {
         let what = "nothing to run; give --text TEXT, --file FILE, or - to read standard input";
