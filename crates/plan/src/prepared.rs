@@ -189,6 +189,10 @@ impl Prepared {
     /// # Errors
     /// Shape errors at these extents; an output or checkpoint the graph does not have; nodes the device refuses.
     pub fn bind(&self, symbols: &SymbolValues, outputs: &[&str], taps: &[&str]) -> Result<BoundProgram> {
+        if self.packing == PackingOutcome::Packed {
+            // What packing leaves nothing of, such as a slice of a table that is shorter than the rows, is refused all the same.
+            self.source.select(outputs, taps)?.bound(symbols)?;
+        }
         let selected = self.graph.select(outputs, taps)?.bound(symbols)?;
         let legal = legalize(&selected, self.device.as_ref(), self.fallback, self.provenance.clone())?;
         let program = assemble(&legal.graph, self.device.as_ref(), &legal.provenance)?;

@@ -1,5 +1,6 @@
 //! One GPU: its context, a stream, the kernels, and memory.
 
+use super::Tuning;
 use super::calls::Calls;
 use super::gemm::CublasLt;
 use super::probe::Gpu;
@@ -47,7 +48,7 @@ const OPENING: &str = "the opening of the device";
 
 impl DriverEngine {
     /// Retains the GPU's primary context, loads every kernel, and makes the stream.
-    pub(super) fn open(gpu: Gpu) -> Result<Self> {
+    pub(super) fn open(gpu: Gpu, tuning: Tuning) -> Result<Self> {
         let calls = Arc::new(Calls::new(&gpu.info.id));
         // SAFETY: the device is the driver's; it is released by `Primary`.
         let context = unsafe { result::primary_ctx::retain(gpu.device) };
@@ -57,7 +58,7 @@ impl DriverEngine {
         calls.check(OPENING, "cuCtxSetCurrent", unsafe { result::ctx::set_current(context) })?;
         let stream = result::stream::create(result::stream::StreamKind::NonBlocking);
         let stream = calls.check(OPENING, "cuStreamCreate", stream)?;
-        let cublas = CublasLt::new(&calls, gpu.capability)?;
+        let cublas = CublasLt::new(&calls, gpu.capability, tuning)?;
         let mut engine = Self {
             info: gpu.info,
             primary,
