@@ -21,6 +21,7 @@ macro_rules! modules {
 
 const MODULES: &[Module] = modules![
     "attention",
+    "attention_mma",
     "cast",
     "checks",
     "elementwise",
