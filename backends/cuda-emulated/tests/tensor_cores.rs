@@ -111,6 +111,32 @@ fn a_sequence_alone_and_among_others_has_the_same_bits_in_both_orders_of_threads
     }
 }
 
+/// A warp looks for its sequence 32 at a time.
+#[test]
+fn more_sequences_than_a_warp_has_lanes_are_each_found() {
+    let lengths: Vec<usize> = (0..70).map(|at| if at % 33 == 7 { 66 } else { at % 4 }).collect();
+    let tokens = lengths.iter().sum();
+    let op = attention(1, Operands::Merged, Sequences::Ends);
+    for dtype in [DType::F32, DType::F16] {
+        held(&op, &[random(&[tokens, 3 * 8], dtype, 4), ends(&lengths)], &format!("{dtype}, 70 sequences"));
+    }
+}
+
+#[test]
+fn wrong_ends_are_an_error_that_names_them() {
+    let op = attention(1, Operands::Merged, Sequences::Ends);
+    let device = device(LaneOrder::Ascending);
+    for dtype in [DType::F32, DType::F16] {
+        let qkv = random(&[70, 3 * 8], dtype, 4);
+        for wrong in [vec![-1, 70], vec![5, 3, 70], vec![i64::MAX, 70], vec![i64::MIN, 70], vec![10, 71]] {
+            let ends = HostTensor::from_slice(&[wrong.len()], &wrong).unwrap();
+            let arguments = [qkv.clone(), ends].map(Argument::Given);
+            let error = one_op::run(&device, Fallback::Deny, "attention", &op, &arguments).unwrap_err();
+            assert!(format!("{error:?}").contains("sequence end"), "{dtype} {wrong:?}: {error:?}");
+        }
+    }
+}
+
 /// Whatever masked keys hold, and wherever they stand: the bits are those of the kept keys alone.
 #[test]
 fn keys_that_a_mask_leaves_out_leave_no_trace() {
@@ -214,7 +240,7 @@ fn weights_are_not_rounded_to_16_bits() {
 #[test]
 fn weights_that_are_rounded_to_16_bits_are_wrong() {
     let folder = tempfile::tempdir().unwrap();
-    let edit = ["part = 1; part < Parts<T>::COUNT", "part = 1; part < 1"];
+    let edit = ["is_finite ? rest", "false ? rest"];
     let library = edited::library(folder.path(), "attention/attention_mma.cu", edit);
     // SAFETY: it was compiled just now, of the emulator and one source of ours.
     let device = unsafe { EmulatedCuda::new().with_kernels_of(&library) }.unwrap().open(0).unwrap();

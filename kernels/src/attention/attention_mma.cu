@@ -105,29 +105,24 @@ struct Walk {
 
 // A warp's scores with a tile of keys, scaled; -inf where there is no key.
 template <int HEAD, class T>
-__device__ __forceinline__ void score(float (&scores)[KEYS / 8][4], const u32 (&query)[HEAD / 16][4], Tile<HEAD, T> keys,
-                                      u32 count, float scale) {
+__device__ __forceinline__ void score(float (&scores)[KEYS / 8][4], const u32 (&query)[HEAD / 16][1][4],
+                                      Tile<HEAD, T> keys, u32 count, float scale) {
     u32 lane = threadIdx.x % WARP;
 #pragma unroll
     for (u32 pair = 0; pair < KEYS / 16; ++pair) {
-        float(&low)[4] = scores[2 * pair];
-        float(&high)[4] = scores[2 * pair + 1];
-#pragma unroll
-        for (u32 i = 0; i < 4; ++i) low[i] = high[i] = 0.0f;
+        float sums[1][2][4] = {};
 #pragma unroll
         for (u32 step = 0; step < HEAD / 16; ++step) {
-            u32 key[4];
-            load_matrices(key, keys.at(pair * 16 + lane / 16 * 8 + lane % 8, step * 16 + lane / 8 % 2 * 8));
-            mma<T>(low, query[step], key[0], key[1]);
-            mma<T>(high, query[step], key[2], key[3]);
+            u32 key[2][2];
+            const T* from = keys.at(pair * 16 + lane / 16 * 8 + lane % 8, step * 16 + lane / 8 % 2 * 8);
+            load_matrices(key[0][0], key[0][1], key[1][0], key[1][1], from);
+            multiply<T>(sums, query[step], key);
         }
-    }
 #pragma unroll
-    for (u32 at = 0; at < KEYS / 8; ++at) {
-#pragma unroll
-        for (u32 i = 0; i < 4; ++i) {
-            bool exists = at * 8 + lane % 4 * 2 + i % 2 < count;
-            scores[at][i] = exists ? scores[at][i] * scale : -infinity();
+        for (u32 i = 0; i < 8; ++i) {
+            u32 tile = 2 * pair + i / 4;
+            bool exists = tile * 8 + lane % 4 * 2 + i % 2 < count;
+            scores[tile][i % 4] = exists ? sums[0][i / 4][i % 4] * scale : -infinity();
         }
     }
 }
@@ -168,30 +163,23 @@ __device__ __forceinline__ void mix(float (&total)[HEAD / 8][4], const Weights<T
     u32 lane = threadIdx.x % WARP;
 #pragma unroll
     for (u32 pair = 0; pair < HEAD / 16; ++pair) {
-        // Of the weights' first parts, and of all others.
-        float first[2][4] = {}, rest[2][4] = {};
+        // A sum for each part of the weights.
+        float sums[Parts<T>::COUNT][2][4] = {};
 #pragma unroll
         for (u32 step = 0; step < KEYS / 16; ++step) {
-            u32 value[4];
-            load_transposed(value, values.at(step * 16 + lane % 16, pair * 16 + lane / 16 * 8));
-#pragma unroll
-            for (u32 side = 0; side < 2; ++side) {
-                mma<T>(first[side], weights[step][0], value[2 * side], value[2 * side + 1]);
-#pragma unroll
-                for (int part = 1; part < Parts<T>::COUNT; ++part) {
-                    mma<T>(rest[side], weights[step][part], value[2 * side], value[2 * side + 1]);
-                }
-            }
+            u32 value[2][2];
+            const T* from = values.at(step * 16 + lane % 16, pair * 16 + lane / 16 * 8);
+            load_transposed(value[0][0], value[0][1], value[1][0], value[1][1], from);
+            multiply<T>(sums, weights[step], value);
         }
 #pragma unroll
-        for (u32 side = 0; side < 2; ++side) {
+        for (u32 i = 0; i < 8; ++i) {
+            float rest = 0.0f, &to = total[2 * pair + i / 4][i % 4];
 #pragma unroll
-            for (u32 i = 0; i < 4; ++i) {
-                // Not finite only where the values are not: then the first parts say what the sum is.
-                bool is_finite = rest[side][i] - rest[side][i] == 0.0f;
-                float more = is_finite ? rest[side][i] * (1.0f / Parts<T>::REST_SCALE) : 0.0f;
-                total[2 * pair + side][i] = total[2 * pair + side][i] + (first[side][i] + more);
-            }
+            for (int part = Parts<T>::COUNT - 1; part > 0; --part) rest = rest + sums[part][i / 4][i % 4];
+            // Not finite only where the values are not: then the first parts say what the sum is.
+            bool is_finite = rest - rest == 0.0f;
+            to = to + (sums[0][i / 4][i % 4] + (is_finite ? rest * (1.0f / Parts<T>::REST_SCALE) : 0.0f));
         }
     }
 }
@@ -220,10 +208,10 @@ template <int HEAD, class T> __device__ __forceinline__ void attend(Operands<HEA
     if (count) tiles[0].fill(of.k, of.k_stride, walk.numbers, count, of.head_size);
     wait_for_copies<0>();
     __syncthreads();
-    u32 query[HEAD / 16][4];
+    u32 query[HEAD / 16][1][4];
 #pragma unroll
     for (u32 step = 0; step < HEAD / 16; ++step) {
-        load_matrices(query[step], tiles[1].at(row + lane % 16, step * 16 + lane / 16 * 8));
+        load_left(query[step][0], tiles[1].at(row + lane % 16, step * 16 + lane / 16 * 8));
     }
 
     float largest[2] = {-infinity(), -infinity()};

@@ -30,6 +30,7 @@ const MODULES: &[Module] = modules![
     "gelu",
     "index_add",
     "layer_norm",
+    "linear_mma",
     "movement",
     "pooling",
     "reduce",

@@ -40,7 +40,7 @@ enum Barrier { OF_WARP, OF_BLOCK };
 void wait_at(Barrier barrier);
 
 // What the lanes of a warp leave for each other: at most so many bytes each.
-constexpr unsigned MOST_BYTES_LEFT = 48;
+constexpr unsigned MOST_BYTES_LEFT = 192;
 void* next_board();
 
 // Leaves a value for the other lanes of the warp, waits, and gives what all of them left, by lane. It is there until the next
