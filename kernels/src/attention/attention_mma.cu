@@ -184,7 +184,7 @@ __device__ __forceinline__ void mix(float (&total)[HEAD / 8][4], const Weights<T
     }
 }
 
-template <int HEAD, class T> struct Operands {
+template <class T> struct Operands {
     const T *q, *k, *v;
     i64 q_stride, k_stride, v_stride;
     const u8* mask;
@@ -194,8 +194,38 @@ template <int HEAD, class T> struct Operands {
     float scale;
 };
 
+// Divides a warp's rows by their sums of weights and stores them. A row that kept no key has a largest score of -inf, too.
+template <int HEAD, class T>
+__device__ __forceinline__ void finish(const Operands<T>& of, const float (&total)[HEAD / 8][4], float (&sums)[2],
+                                       const float (&largest)[2], u32 row, u32 queries) {
+    u32 lane = threadIdx.x % WARP;
+#pragma unroll
+    for (u32 half = 0; half < 2; ++half) {
+        // Over the four lanes that share a row.
+        for (u32 apart = 2; apart > 0; apart /= 2) {
+            sums[half] = sums[half] + __shfl_xor_sync(ALL_LANES, sums[half], apart);
+        }
+        float factor = largest[half] == -infinity() ? 0.0f : 1.0f / sums[half] * (1.0f / Parts<T>::SCALE);
+        u32 mine = row + half * 8 + lane / 4;
+        if (mine >= queries) continue;
+        T* out = of.out + mine * of.out_stride;
+#pragma unroll
+        for (u32 at = 0; at < HEAD / 8; ++at) {
+            u32 column = at * 8 + lane % 4 * 2;
+            T first = store<T>(total[at][half * 2] * factor), second = store<T>(total[at][half * 2 + 1] * factor);
+            // An even head begins at a multiple of 4 bytes.
+            if (of.head_size % 2 == 0) {
+                if (column < of.head_size) *reinterpret_cast<u32*>(out + column) = packed(first, second);
+            } else {
+                if (column < of.head_size) out[column] = first;
+                if (column + 1 < of.head_size) out[column + 1] = second;
+            }
+        }
+    }
+}
+
 // One group of queries of one head; the operands begin at its first query and key.
-template <int HEAD, class T> __device__ __forceinline__ void attend(Operands<HEAD, T> of, u32 queries, i64 keys, T* shared) {
+template <int HEAD, class T> __device__ __forceinline__ void attend(Operands<T> of, u32 queries, i64 keys, T* shared) {
     u32 warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, row = warp * ROWS;
     Tile<HEAD, T> tiles[2] = {{shared}, {shared + Tile<HEAD, T>::ELEMENTS}};
     i64* lists = reinterpret_cast<i64*>(shared + 2 * Tile<HEAD, T>::ELEMENTS);
@@ -224,6 +254,7 @@ template <int HEAD, class T> __device__ __forceinline__ void attend(Operands<HEA
         if (works) {
             float scores[KEYS / 8][4];
             score(scores, query, tiles[turn % 2], count, of.scale);
+#pragma unroll
             for (u32 at = 0; at < KEYS / 8 * 4; ++at) {
                 largest[at / 2 % 2] = larger(largest[at / 2 % 2], scores[at / 4][at % 4]);
             }
@@ -242,7 +273,6 @@ template <int HEAD, class T> __device__ __forceinline__ void attend(Operands<HEA
     __syncthreads();
     walk.next = 0;
     count = walk.advance();
-    bool any = count > 0;
     if (count) tiles[0].fill(of.k, of.k_stride, walk.numbers, count, of.head_size);
     while (count) {
         wait_for_copies<0>();
@@ -261,31 +291,7 @@ template <int HEAD, class T> __device__ __forceinline__ void attend(Operands<HEA
         if (count) tiles[0].fill(of.k, of.k_stride, walk.numbers, count, of.head_size);
         if (works) mix(total, weights, tiles[1]);
     }
-    if (!works) return;
-
-#pragma unroll
-    for (u32 half = 0; half < 2; ++half) {
-        for (u32 apart = 2; apart > 0; apart /= 2) {
-            sums[half] = sums[half] + __shfl_xor_sync(ALL_LANES, sums[half], apart);
-        }
-        bool counts = any && largest[half] != -infinity();
-        float factor = counts ? 1.0f / sums[half] * (1.0f / Parts<T>::SCALE) : 0.0f;
-        u32 mine = row + half * 8 + lane / 4;
-        if (mine >= queries) continue;
-        T* out = of.out + mine * of.out_stride;
-#pragma unroll
-        for (u32 at = 0; at < HEAD / 8; ++at) {
-            u32 column = at * 8 + lane % 4 * 2;
-            T first = store<T>(total[at][half * 2] * factor), second = store<T>(total[at][half * 2 + 1] * factor);
-            // An even head begins at a multiple of 4 bytes.
-            if (of.head_size % 2 == 0) {
-                if (column < of.head_size) *reinterpret_cast<u32*>(out + column) = packed(first, second);
-            } else {
-                if (column < of.head_size) out[column] = first;
-                if (column + 1 < of.head_size) out[column + 1] = second;
-            }
-        }
-    }
+    if (works) finish<HEAD>(of, total, sums, largest, row, queries);
 }
 
 // Arguments and grid are those of `attention.cu`, with groups of 64 queries. HEAD is the least of 32, 64 and 128 that a head
@@ -299,7 +305,7 @@ template <int HEAD, class T> __device__ __forceinline__ void attend(Operands<HEA
         Group group = group_of<QUERIES>(blockIdx.x, ends, batch, query_len, key_len, tokens);                         \
         if (group.queries == 0) return;                                                                               \
         i64 column = i64(blockIdx.y) * head_size, out_stride = i64(gridDim.y) * head_size;                            \
-        attend<HEAD, T>(Operands<HEAD, T>{q + group.query * q_stride + column, k + group.key * k_stride + column,     \
+        attend<HEAD, T>(Operands<T>{q + group.query * q_stride + column, k + group.key * k_stride + column,     \
                                           v + group.key * v_stride + column, q_stride, k_stride, v_stride,            \
                                           mask ? mask + group.key : nullptr,                                          \
                                           out + group.query * out_stride + column, out_stride, head_size, scale},     \

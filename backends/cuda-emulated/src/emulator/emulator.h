@@ -39,12 +39,12 @@ enum Barrier { OF_WARP, OF_BLOCK };
 // Lets the other fibers run until all have come here.
 void wait_at(Barrier barrier);
 
-// What the lanes of a warp leave for each other: at most so many bytes each.
+// Where the lanes of a warp leave what they have for each other, at most so many bytes each.
 constexpr unsigned MOST_BYTES_LEFT = 192;
 void* next_board();
 
-// Leaves a value for the other lanes of the warp, waits, and gives what all of them left, by lane. It is there until the next
-// but one.
+// Leaves a value for the other lanes of the warp, waits, and gives what all of them left, by lane. It is there until this lane
+// leaves the next but one.
 template <class T> const T* leave(const T& mine) {
     static_assert(sizeof(T) <= MOST_BYTES_LEFT && alignof(T) <= 16, "a board has no room for it");
     T* board = static_cast<T*>(next_board());
@@ -55,7 +55,7 @@ template <class T> const T* leave(const T& mine) {
 
 template <class T> T shuffle(T mine, unsigned source) { return leave(mine)[source]; }
 
-// A copy of 16 bytes, or of so many zeros, that is made when its group is waited for and not before: a missing wait shows every
+// A copy of 16 bytes, or 16 zeros, made when its group is waited for and not before: a missing wait shows every
 // time. Addresses that a GPU refuses, since they are not multiples of 16, give NaN.
 void copy_later(void* to, const void* from, bool zeros);
 // Ends a group of copies.
