@@ -2,8 +2,8 @@
 //! and run by fibers on the processor, with a plain product in cuBLASLt's place.
 //!
 //! It shows that plan, arguments and kernels are right, and finds missing barriers and wrong strides. It says nothing of
-//! speed, nor of what only hardware does (tensor cores, memory ordering between warps, launch limits): `cuda-emulated` is
-//! its name wherever it shows, and its devices say that they are simulated.
+//! speed, nor of what only hardware does (the order of sums inside tensor cores, memory ordering between warps, launch limits):
+//! `cuda-emulated` is its name wherever it shows, and its devices say that they are simulated.
 
 mod backend;
 mod emulator;

@@ -11,45 +11,62 @@ use lockstep_hal::graph::DType;
 use std::path::Path;
 use std::process::Command;
 
-/// The failures of an op's f32 cases on kernels whose source is edited.
-fn failures(source: &str, edit: [&str; 2], op: &str) -> Vec<String> {
+/// The failures of an op's cases of a dtype on kernels whose source is edited.
+fn failures(source: &str, edit: [&str; 2], op: &str, dtype: DType) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let library = library(folder.path(), source, edit);
     // SAFETY: it was compiled just now, of the emulator and one source of ours.
     let backend = unsafe { EmulatedCuda::new().with_kernels_of(&library) }.unwrap();
-    let selection = Selection { op: Some(op.to_owned()), dtype: Some(DType::F32) };
+    let selection = Selection { op: Some(op.to_owned()), dtype: Some(dtype) };
     let device = backend.open(0).unwrap();
     conform(&device, &selection, &Expectations::ours().unwrap(), &|_, _| {}).unwrap().failures()
 }
 
 #[track_caller]
-fn is_caught(source: &str, edit: [&str; 2], op: &str) {
-    let found = failures(source, edit, op);
+fn is_caught(source: &str, edit: [&str; 2], op: &str, dtype: DType) {
+    let found = failures(source, edit, op, dtype);
     assert!(found.iter().any(|failure| failure.contains("WRONG")), "{source}, {edit:?}: {found:?}");
 }
 
 #[test]
 fn a_source_that_is_not_edited_conforms() {
-    let found = failures("layer_norm/layer_norm.cu", ["#define ROWS 4", "#define ROWS 4"], "AddLayerNorm");
+    let edit = ["#define ROWS 4", "#define ROWS 4"];
+    let found = failures("layer_norm/layer_norm.cu", edit, "AddLayerNorm", DType::F32);
     assert!(found.is_empty(), "{found:?}");
 }
 
 #[test]
 fn a_missing_barrier_is_caught() {
     let edit = ["        __syncwarp();", "        "];
-    is_caught("attention/attention.cu", edit, "Attention");
+    is_caught("attention/attention.cu", edit, "Attention", DType::F32);
+}
+
+/// Warps without queries run ahead and write the next tile over the one that the others still read.
+#[test]
+fn a_missing_barrier_between_tiles_is_caught() {
+    let edit = [
+        "        wait_for_copies<0>();\n        __syncthreads();\n        count =",
+        "        wait_for_copies<0>();\n        count =",
+    ];
+    is_caught("attention/attention_mma.cu", edit, "Attention", DType::F16);
+}
+
+#[test]
+fn copies_that_are_not_waited_for_are_caught() {
+    let edit = ["    wait_for_copies<0>();", "    wait_for_copies<2>();"];
+    is_caught("attention/attention_mma.cu", edit, "Attention", DType::F16);
 }
 
 #[test]
 fn a_wrong_stride_is_caught() {
     let edit = ["x += row * width;", "x += row * (width - 1);"];
-    is_caught("softmax/softmax.cu", edit, "Softmax");
+    is_caught("softmax/softmax.cu", edit, "Softmax", DType::F32);
 }
 
 #[test]
 fn a_residual_that_is_not_moved_to_its_row_is_caught() {
     let edit = ["if (residual) residual += row * width;", ""];
-    is_caught("layer_norm/layer_norm.cu", edit, "AddLayerNorm");
+    is_caught("layer_norm/layer_norm.cu", edit, "AddLayerNorm", DType::F32);
 }
 
 /// Runs `sanitized/layer_norm.cpp` on buffers that end where they should, under AddressSanitizer.

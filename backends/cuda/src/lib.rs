@@ -2,8 +2,9 @@
 //! executes it: a GPU through its driver, or the emulator of `lockstep-cuda-emulated`.
 //!
 //! Nothing of CUDA is needed to build it, and nothing is linked: libraries are found when the backend is asked for its
-//! devices. Kernels are written beside their CPU sisters in `kernels/` and come as PTX for sm_80 and later; matrix products
-//! are cuBLASLt's, in f32 sums, with an epilogue of our own that rounds once.
+//! devices. Kernels are written beside their CPU sisters in `kernels/` and come as PTX for sm_80 and later; half-precision
+//! attention and Linear run on tensor cores in kernels of ours, other matrix products are cuBLASLt's, in f32 sums, with an
+//! epilogue of our own that rounds once.
 
 mod buffer;
 mod device;

@@ -1,10 +1,12 @@
-// Attention over sequences, in f32 without tensor cores: the version that others are held to. A warp per query and head.
+// Attention over sequences, in f32 without tensor cores: for f32, and for heads too long for `attention_mma.cu`. A warp per query
+// and head.
 //
 // Lanes share the keys for the scores, 32 at a time, and the columns for the values. The largest score is known before any
 // weight is taken, so that sums run over the kept keys alone, in the order of `spec.md`: masked keys leave no trace, and the
 // bits are the CPU's. The price is that scores are computed twice.
 
 #include "math.cuh"
+#include "sequences.cuh"
 #include "warp.cuh"
 
 #define QUERIES 4
@@ -84,41 +86,17 @@ __device__ __forceinline__ void attend(const float* query, Rows<T> keys, Rows<T>
                        u32 head_size, float scale) {                                                                 \
         SHARED_MEMORY(float, queries);                                                                               \
         u32 warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, head = blockIdx.y;                                 \
-        i64 group = i64(blockIdx.x), sequence = 0, from = 0, keys = key_len, query = 0, first_key = 0;               \
-        if (ends) {                                                                                                  \
-            i64 start = 0, end = 0;                                                                                  \
-            for (; sequence < batch; ++sequence) {                                                                   \
-                start = sequence > 0 ? ends[sequence - 1] : 0;                                                       \
-                end = ends[sequence];                                                                                \
-                /* Wrong ends were reported; they must not lead outside. */                                          \
-                if (start < 0 || end < start || end > tokens) return;                                                \
-                i64 groups = (end - start + QUERIES - 1) / QUERIES;                                                  \
-                if (group < groups) break;                                                                           \
-                group -= groups;                                                                                     \
-            }                                                                                                        \
-            if (sequence == batch) return;                                                                           \
-            from = group * QUERIES + warp;                                                                           \
-            if (start + from >= end) return;                                                                         \
-            query = start + from;                                                                                    \
-            keys = end - start;                                                                                      \
-            first_key = start;                                                                                       \
-        } else {                                                                                                     \
-            i64 groups = (query_len + QUERIES - 1) / QUERIES;                                                        \
-            sequence = group / groups;                                                                               \
-            from = group % groups * QUERIES + warp;                                                                  \
-            if (from >= query_len) return;                                                                           \
-            query = sequence * query_len + from;                                                                     \
-            first_key = sequence * key_len;                                                                          \
-        }                                                                                                            \
-        i64 column = i64(head) * head_size;                                                                          \
+        Group group = group_of<QUERIES>(blockIdx.x, ends, batch, query_len, key_len, tokens);                        \
+        if (warp >= group.queries) return;                                                                           \
+        i64 query = group.query + warp, column = i64(head) * head_size;                                              \
         float* scaled = queries + warp * head_size;                                                                  \
         for (u32 at = lane; at < head_size; at += WARP) {                                                            \
             scaled[at] = load(q[query * q_stride + column + at]) * scale;                                            \
         }                                                                                                            \
         __syncwarp();                                                                                                \
-        attend<T>(scaled, Rows<T>{k + first_key * k_stride + column, k_stride},                                      \
-                  Rows<T>{v + first_key * v_stride + column, v_stride}, mask ? mask + first_key : nullptr, keys,     \
-                  head_size, out + (query * gridDim.y + head) * head_size);                                          \
+        attend<T>(scaled, Rows<T>{k + group.key * k_stride + column, k_stride},                                      \
+                  Rows<T>{v + group.key * v_stride + column, v_stride}, mask ? mask + group.key : nullptr,           \
+                  group.keys, head_size, out + (query * gridDim.y + head) * head_size);                              \
     }                                                                                                                \
     EMULATED(attention_##suffix)
 

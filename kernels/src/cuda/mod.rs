@@ -21,6 +21,7 @@ macro_rules! modules {
 
 const MODULES: &[Module] = modules![
     "attention",
+    "attention_mma",
     "cast",
     "checks",
     "elementwise",
@@ -30,6 +31,7 @@ const MODULES: &[Module] = modules![
     "gelu",
     "index_add",
     "layer_norm",
+    "linear_mma",
     "movement",
     "pooling",
     "reduce",

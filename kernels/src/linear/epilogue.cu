@@ -2,11 +2,9 @@
 //
 // cuBLASLt could fuse a GELU, but its form is the tanh one; BERT's is erf.
 
-#include "math.cuh"
+#include "activation.cuh"
 
 #define THREADS 256
-
-enum Activation { NONE, GELU_ERF, GELU_TANH, TANH };
 
 // `bias` and `residual` may be null.
 #define EPILOGUE_KERNEL(suffix, T)                                                                                   \
@@ -17,12 +15,7 @@ enum Activation { NONE, GELU_ERF, GELU_TANH, TANH };
         if (at >= count) return;                                                                                     \
         float value = sums[at];                                                                                      \
         if (bias) value = value + bias[at % width];                                                                  \
-        switch (activation) {                                                                                        \
-            case GELU_ERF: value = gelu_erf_of(value); break;                                                        \
-            case GELU_TANH: value = gelu_tanh_of(value); break;                                                      \
-            case TANH: value = tanh_of(value); break;                                                                \
-            default: break;                                                                                          \
-        }                                                                                                            \
+        value = activated(value, activation);                                                                        \
         if (residual) value = value + load(residual[at]);                                                            \
         out[at] = store<T>(value);                                                                                   \
     }                                                                                                                \

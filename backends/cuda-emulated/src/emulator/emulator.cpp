@@ -16,10 +16,27 @@ namespace {
 
 constexpr unsigned MOST_THREADS = 1024, WARP = 32;
 constexpr std::size_t STACK_BYTES = 64 << 10;
+// What a thread may have under way; copies beyond are made at once, as a GPU may too.
+constexpr unsigned MOST_COPIES = 64;
 
 const Registration* registered = nullptr;
 
 enum State { READY, AT_WARP, AT_BLOCK, DONE };
+
+struct Copy {
+    void* to;
+    const void* from;
+    bool zeros;
+    unsigned group;
+};
+
+// Copies under way, the oldest first, in a ring.
+struct Copies {
+    Copy ring[MOST_COPIES];
+    unsigned first, count;
+    // The number of the group that is not ended.
+    unsigned group;
+};
 
 struct Fiber {
     State state;
@@ -27,6 +44,7 @@ struct Fiber {
     bool started;
     // Which of the warp's two boards the next exchange uses: a lane is never two exchanges ahead.
     unsigned board;
+    Copies copies;
 #ifdef LOCKSTEP_SANITIZED
     ucontext_t context;
 #else
@@ -37,7 +55,7 @@ struct Fiber {
 // What one host thread runs blocks with; made at its first block.
 struct Scheduler {
     Fiber fibers[MOST_THREADS];
-    uint64_t boards[MOST_THREADS / WARP][2][WARP];
+    alignas(16) unsigned char boards[MOST_THREADS / WARP][2][WARP * MOST_BYTES_LEFT];
     unsigned char* stacks;
     void (*invoke)(void* const*);
     void* const* arguments;
@@ -122,8 +140,27 @@ bool release(unsigned threads) {
     return any;
 }
 
+void make_oldest(Copies& copies) {
+    const Copy& copy = copies.ring[copies.first];
+    copies.first = (copies.first + 1) % MOST_COPIES;
+    --copies.count;
+    bool refused = (reinterpret_cast<uintptr_t>(copy.to) | reinterpret_cast<uintptr_t>(copy.from)) % 16 != 0;
+    if (refused) {
+        std::memset(copy.to, 0xff, 16);
+    } else if (copy.zeros) {
+        std::memset(copy.to, 0, 16);
+    } else {
+        std::memcpy(copy.to, copy.from, 16);
+    }
+}
+
 bool run_block(unsigned threads, bool descending) {
-    for (unsigned thread = 0; thread < threads; ++thread) scheduler->fibers[thread].state = READY;
+    for (unsigned thread = 0; thread < threads; ++thread) {
+        Fiber& fiber = scheduler->fibers[thread];
+        fiber.state = READY;
+        fiber.board = 0;
+        fiber.copies.first = fiber.copies.count = fiber.copies.group = 0;
+    }
     for (;;) {
         for (unsigned turn = 0; turn < threads; ++turn) {
             unsigned thread = descending ? threads - 1 - turn : turn;
@@ -155,14 +192,24 @@ void wait_at(Barrier barrier) {
     to_scheduler(fiber);
 }
 
-uint64_t exchange(uint64_t mine, unsigned source) {
-    unsigned thread = block.thread;
-    Fiber& fiber = scheduler->fibers[thread];
-    uint64_t* board = scheduler->boards[thread / WARP][fiber.board];
+void* next_board() {
+    Fiber& fiber = scheduler->fibers[block.thread];
+    void* board = scheduler->boards[block.thread / WARP][fiber.board];
     fiber.board ^= 1;
-    board[thread % WARP] = mine;
-    wait_at(OF_WARP);
-    return board[source];
+    return board;
+}
+
+void copy_later(void* to, const void* from, bool zeros) {
+    Copies& copies = scheduler->fibers[block.thread].copies;
+    if (copies.count == MOST_COPIES) make_oldest(copies);
+    copies.ring[(copies.first + copies.count++) % MOST_COPIES] = {to, from, zeros, copies.group};
+}
+
+void commit_copies() { ++scheduler->fibers[block.thread].copies.group; }
+
+void wait_for_copies(unsigned pending) {
+    Copies& copies = scheduler->fibers[block.thread].copies;
+    while (copies.count && copies.ring[copies.first].group + pending < copies.group) make_oldest(copies);
 }
 
 }  // namespace emulator

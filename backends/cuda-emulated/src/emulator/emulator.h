@@ -39,17 +39,29 @@ enum Barrier { OF_WARP, OF_BLOCK };
 // Lets the other fibers run until all have come here.
 void wait_at(Barrier barrier);
 
-// Leaves 8 bytes for the other lanes of the warp, waits, and gives what lane `source` left.
-uint64_t exchange(uint64_t mine, unsigned source);
+// Where the lanes of a warp leave what they have for each other, at most so many bytes each.
+constexpr unsigned MOST_BYTES_LEFT = 192;
+void* next_board();
 
-template <class T> T shuffle(T mine, unsigned source) {
-    static_assert(sizeof(T) <= sizeof(uint64_t), "shuffles move at most 8 bytes");
-    uint64_t bits = 0;
-    std::memcpy(&bits, &mine, sizeof(T));
-    bits = exchange(bits, source);
-    std::memcpy(&mine, &bits, sizeof(T));
-    return mine;
+// Leaves a value for the other lanes of the warp, waits, and gives what all of them left, by lane. It is there until this lane
+// leaves the next but one.
+template <class T> const T* leave(const T& mine) {
+    static_assert(sizeof(T) <= MOST_BYTES_LEFT && alignof(T) <= 16, "a board has no room for it");
+    T* board = static_cast<T*>(next_board());
+    board[block.thread % 32] = mine;
+    wait_at(OF_WARP);
+    return board;
 }
+
+template <class T> T shuffle(T mine, unsigned source) { return leave(mine)[source]; }
+
+// A copy of 16 bytes, or 16 zeros, made when its group is waited for and not before: a missing wait shows every
+// time. Addresses that a GPU refuses, since they are not multiples of 16, give NaN.
+void copy_later(void* to, const void* from, bool zeros);
+// Ends a group of copies.
+void commit_copies();
+// Makes the copies of all ended groups but the latest so many.
+void wait_for_copies(unsigned pending);
 
 struct Description {
     void (*invoke)(void* const* arguments);
@@ -83,6 +95,18 @@ template <class... Arguments, void (*function)(Arguments...)> struct Invoker<fun
 
 inline void __syncthreads() { emulator::wait_at(emulator::OF_BLOCK); }
 inline void __syncwarp() { emulator::wait_at(emulator::OF_WARP); }
+
+inline unsigned __ballot_sync(unsigned, bool holds) {
+    const bool* all = emulator::leave(holds);
+    unsigned bits = 0;
+    for (unsigned lane = 0; lane < 32 && (emulator::block.thread & ~31u) + lane < blockDim.x; ++lane) {
+        bits |= unsigned(all[lane]) << lane;
+    }
+    return bits;
+}
+inline int __popc(unsigned bits) { return __builtin_popcount(bits); }
+inline int __clz(unsigned bits) { return bits ? __builtin_clz(bits) : 32; }
+inline int __ffs(unsigned bits) { return __builtin_ffs(int(bits)); }
 
 template <class T> T __shfl_sync(unsigned, T value, unsigned source) { return emulator::shuffle(value, source % 32); }
 template <class T> T __shfl_xor_sync(unsigned, T value, unsigned apart) {

@@ -3,13 +3,44 @@
 use super::{StepPlan, THREADS, count, number, pointer};
 use crate::launch::{Argument, Check, Place};
 use lockstep_hal::Result;
-use lockstep_hal::graph::{Attention, Operands, PoolKind, Sequences};
+use lockstep_hal::graph::{Attention, DType, Operands, PoolKind, Sequences};
 
 /// Columns of a head that `attention.cu` takes at most.
 pub(crate) const LARGEST_HEAD: usize = 256;
-/// Queries of a block, a warp each.
-const QUERIES: usize = 4;
 const WARP: usize = 32;
+
+/// A kernel of attention, and how it is launched. The dtype and the size of a head choose it, never the batch: a sequence's bits
+/// are its own.
+struct Kernel {
+    name: String,
+    /// Queries of a block.
+    queries: usize,
+    warps: usize,
+    shared_bytes: usize,
+}
+
+impl Kernel {
+    fn of(dtype: DType, head_size: usize) -> Self {
+        // For which `attention_mma.cu` has a kernel.
+        let columns = [32, 64, 128].into_iter().find(|&columns| head_size <= columns);
+        match columns {
+            Some(columns) if dtype != DType::F32 => {
+                let (queries, warps) = (64, 4);
+                // Two tiles of 64 rows, and 64 numbers of keys for each warp.
+                let tiles = 2 * 64 * (columns + 8) * dtype.size();
+                let shared_bytes = tiles + warps * 64 * size_of::<i64>();
+                Self { name: format!("attention_mma_{columns}_{dtype}"), queries, warps, shared_bytes }
+            }
+            // A warp for each of four queries, which lie in shared memory.
+            _ => Self {
+                name: format!("attention_{dtype}"),
+                queries: 4,
+                warps: 4,
+                shared_bytes: 4 * head_size * size_of::<f32>(),
+            },
+        }
+    }
+}
 
 /// Where sequences end, checked where no step before has done so: nothing writes the caller's inputs.
 fn ends(plan: &mut StepPlan<'_, '_>, input: usize, tokens: usize) -> Result<Place> {
@@ -29,6 +60,7 @@ pub(super) fn attention(plan: &mut StepPlan<'_, '_>, attention: &Attention) -> R
     let head_size = hidden / attention.heads;
     let merged = attention.operands == Operands::Merged;
     let x = plan.input(0);
+    let kernel = Kernel::of(x.dtype, head_size);
     let mut operands = [Place::Null; 3];
     for (part, operand) in operands.iter_mut().enumerate() {
         *operand = if merged {
@@ -46,11 +78,11 @@ pub(super) fn attention(plan: &mut StepPlan<'_, '_>, attention: &Attention) -> R
         (batch, query_len, key_len, tokens) = (count(plan.input(last)), 0, 0, out.shape[0]);
         sequence_ends = ends(plan, last, tokens)?;
         // Each sequence may end with a group that is not full.
-        groups = tokens / QUERIES + batch;
+        groups = tokens / kernel.queries + batch;
     } else {
         let keys = &plan.input(if merged { 0 } else { 1 }).shape;
         (batch, query_len, key_len, tokens) = (out.shape[0], out.shape[1], keys[1], 0);
-        groups = batch * query_len.div_ceil(QUERIES);
+        groups = batch * query_len.div_ceil(kernel.queries);
         if attention.sequences == Sequences::KeyMask {
             mask = plan.input_place(last);
         }
@@ -75,9 +107,8 @@ pub(super) fn attention(plan: &mut StepPlan<'_, '_>, attention: &Attention) -> R
         Argument::U32(head_size as u32),
         Argument::F32(attention.scale as f32),
     ];
-    let shared = QUERIES * head_size * size_of::<f32>();
-    let kernel = format!("attention_{}", x.dtype);
-    plan.launch(kernel, [groups, attention.heads], QUERIES * WARP, shared, arguments)
+    let grid = [groups, attention.heads];
+    plan.launch(kernel.name, grid, kernel.warps * WARP, kernel.shared_bytes, arguments)
 }
 
 pub(super) fn pool(plan: &mut StepPlan<'_, '_>, kind: PoolKind, sequences: Sequences) -> Result<()> {

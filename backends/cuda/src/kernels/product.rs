@@ -1,4 +1,5 @@
-//! Products: the sums in f32, then what follows them in one kernel that rounds once.
+//! Products: a half-precision Linear is one kernel on tensor cores where its rows allow it; any other product is the library's, the
+//! sums in f32, with what follows them in a kernel that rounds once.
 
 use super::{StepPlan, aligned, count, number, pointer};
 use crate::error::unclaimed;
@@ -25,6 +26,37 @@ fn widened(from: DType, to: DType, elements: usize) -> usize {
     if from == to { 0 } else { aligned(elements * size_of::<f32>()) }
 }
 
+/// Whether `linear_mma.cu` has a kernel for factors of these dtypes and `k` columns: it copies rows by 16 bytes.
+fn fits_tensor_cores(x: DType, weight: DType, k: usize) -> bool {
+    x == weight && x != DType::F32 && k.is_multiple_of(16 / x.size())
+}
+
+/// Rows and columns of a block of `linear_mma.cu`, and its threads.
+struct Tile {
+    rows: usize,
+    columns: usize,
+    threads: usize,
+}
+
+impl Tile {
+    /// The large one reads each factor less often; the small one is for products that would leave processors idle with it. A row has
+    /// the same bits in both.
+    fn of(m: usize, n: usize) -> Self {
+        let large = Tile { rows: 128, columns: 128, threads: 256 };
+        // As many as an A100 has processors.
+        if m.div_ceil(large.rows) * n.div_ceil(large.columns) >= 108 {
+            large
+        } else {
+            Tile { rows: 32, columns: 64, threads: 128 }
+        }
+    }
+
+    /// Three tiles of 32 columns of both factors.
+    fn shared_bytes(&self, element: usize) -> usize {
+        3 * 32 * (self.rows + self.columns) * element
+    }
+}
+
 /// Bytes of scratch of a Linear: the sums where the output is not f32 itself, and factors and bias in other dtypes.
 pub(crate) fn linear_scratch(query: &OpQuery<'_>) -> Option<usize> {
     let elements = |at: usize| Some(query.inputs.get(at)?.fixed_shape()?.iter().product::<usize>());
@@ -32,16 +64,13 @@ pub(crate) fn linear_scratch(query: &OpQuery<'_>) -> Option<usize> {
     let (x, weight) = (dtype(0)?, dtype(1)?);
     let out: usize = query.outputs.first()?.fixed_shape()?.iter().product();
     let common = common(x, weight);
+    let k = *query.inputs.get(1)?.fixed_shape()?.last()?;
+    let sums = if fits_tensor_cores(x, weight, k) { 0 } else { widened(x, DType::F32, out) };
     let bias = match query.op {
         lockstep_hal::graph::Op::Linear(parts) if parts.bias => widened(dtype(2)?, DType::F32, elements(2)?),
         _ => 0,
     };
-    Some(
-        widened(x, DType::F32, out)
-            + widened(x, common, elements(0)?)
-            + widened(weight, common, elements(1)?)
-            + bias,
-    )
+    Some(sums + widened(x, common, elements(0)?) + widened(weight, common, elements(1)?) + bias)
 }
 
 pub(super) fn linear(plan: &mut StepPlan<'_, '_>, parts: Linear) -> Result<()> {
@@ -49,6 +78,9 @@ pub(super) fn linear(plan: &mut StepPlan<'_, '_>, parts: Linear) -> Result<()> {
     let &[n, k] = weight.shape.as_slice() else { return Err(unclaimed(plan.step)) };
     if count(out) == 0 {
         return Ok(());
+    }
+    if fits_tensor_cores(x.dtype, weight.dtype, k) {
+        return on_tensor_cores(plan, parts, [count(out) / n, n, k]);
     }
     let common = common(x.dtype, weight.dtype);
     let target = plan.output_place()?;
@@ -69,19 +101,49 @@ pub(super) fn linear(plan: &mut StepPlan<'_, '_>, parts: Linear) -> Result<()> {
             out: sums,
         },
     );
-    let bias = if parts.bias { plan.input_as(2, DType::F32)? } else { Place::Null };
-    let residual = if parts.residual { plan.input_place(plan.step.inputs.len() - 1) } else { Place::Null };
     if sums == target && !parts.bias && !parts.residual && parts.activation.is_none() {
         return Ok(());
     }
-    // `Activation` of `epilogue.cu`.
-    let activation = match parts.activation {
+    let (bias, residual) = (bias(plan, parts)?, residual(plan, parts));
+    epilogue(plan, sums, bias, residual, n, activation(parts))
+}
+
+fn on_tensor_cores(plan: &mut StepPlan<'_, '_>, parts: Linear, [m, n, k]: [usize; 3]) -> Result<()> {
+    let dtype = plan.input(0).dtype;
+    let tile = Tile::of(m, n);
+    let arguments = vec![
+        pointer(plan.input_place(0)),
+        pointer(plan.input_place(1)),
+        pointer(bias(plan, parts)?),
+        pointer(residual(plan, parts)),
+        pointer(plan.output_place()?),
+        number(m),
+        number(n),
+        number(k),
+        Argument::U32(activation(parts)),
+    ];
+    let kernel = format!("linear_mma_{}x{}_{dtype}", tile.rows, tile.columns);
+    let grid = [m.div_ceil(tile.rows), n.div_ceil(tile.columns)];
+    plan.launch(kernel, grid, tile.threads, tile.shared_bytes(dtype.size()), arguments)
+}
+
+fn bias(plan: &mut StepPlan<'_, '_>, parts: Linear) -> Result<Place> {
+    if parts.bias { plan.input_as(2, DType::F32) } else { Ok(Place::Null) }
+}
+
+fn residual(plan: &mut StepPlan<'_, '_>, parts: Linear) -> Place {
+    let last = plan.step.inputs.len() - 1;
+    if parts.residual { plan.input_place(last) } else { Place::Null }
+}
+
+/// `Activation` of `activation.cuh`.
+fn activation(parts: Linear) -> u32 {
+    match parts.activation {
         None => 0,
         Some(Activation::Gelu(GeluForm::Erf)) => 1,
         Some(Activation::Gelu(GeluForm::Tanh)) => 2,
         Some(Activation::Tanh) => 3,
-    };
-    epilogue(plan, sums, bias, residual, n, activation)
+    }
 }
 
 fn epilogue(

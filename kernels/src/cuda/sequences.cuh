@@ -1,0 +1,48 @@
+// Which queries a block of an attention attends: groups of queries are counted through all sequences, so that a group is of one
+// sequence and begins at its first query, or a whole number of groups behind it.
+#pragma once
+
+#include "types.cuh"
+
+// Rows of q, and the rows of k and v that they look at; no queries where the block has nothing to do.
+struct Group {
+    i64 query, queries, key, keys;
+};
+
+// Packed where `ends` is given: then the last groups of a grid may be of no sequence. Otherwise every group is. Called by whole
+// warps.
+template <int QUERIES>
+__device__ __forceinline__ Group group_of(i64 number, const i64* ends, i64 batch, i64 query_len, i64 key_len, i64 tokens) {
+    if (!ends) {
+        i64 groups = (query_len + QUERIES - 1) / QUERIES;
+        i64 sequence = number / groups, from = number % groups * QUERIES, left = query_len - from;
+        return Group{sequence * query_len + from, left < QUERIES ? left : QUERIES, sequence * key_len, key_len};
+    }
+    // A lane per sequence, so that many sequences cost no long chain of loads.
+    u32 lane = threadIdx.x % WARP;
+    for (i64 first = 0; first < batch; first += WARP) {
+        i64 sequence = first + lane, start = 0, end = 0;
+        if (sequence < batch) {
+            start = sequence > 0 ? ends[sequence - 1] : 0;
+            end = ends[sequence];
+        }
+        // Wrong ends were reported; they must not lead outside.
+        bool sound = start >= 0 && start <= end && end <= tokens;
+        i64 groups = sound ? (end - start + QUERIES - 1) / QUERIES : 0, up_to = groups;
+#pragma unroll
+        for (u32 apart = 1; apart < WARP; apart *= 2) {
+            i64 before = __shfl_sync(ALL_LANES, up_to, lane - apart);
+            if (lane >= apart) up_to += before;
+        }
+        u32 reached = __ballot_sync(ALL_LANES, number < up_to);
+        if (reached) {
+            u32 found = __ffs(reached) - 1;
+            start = __shfl_sync(ALL_LANES, start, found);
+            end = __shfl_sync(ALL_LANES, end, found);
+            i64 from = start + (number - __shfl_sync(ALL_LANES, up_to - groups, found)) * QUERIES;
+            return Group{from, end - from < QUERIES ? end - from : QUERIES, start, end - start};
+        }
+        number -= __shfl_sync(ALL_LANES, up_to, WARP - 1);
+    }
+    return Group{0, 0, 0, 0};
+}
