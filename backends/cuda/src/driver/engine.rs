@@ -8,6 +8,7 @@ use super::replay::DriverReplay;
 use crate::engine::{Engine, Memory, Pinned, Recording, Replay};
 use cudarc::driver::{result, sys};
 use lockstep_hal::{DeviceInfo, Error, Result};
+use lockstep_kernels::cuda::{entries, modules};
 use std::collections::HashMap;
 use std::ffi::CString;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,13 +27,20 @@ pub(super) struct Stream {
     pub(super) cublas: CublasLt,
 }
 
+/// The modules that some program has needed. A driver compiles a whole module when it loads one, which takes long enough not to
+/// do it for kernels that nothing runs.
+#[derive(Debug, Default)]
+struct Loaded {
+    modules: Vec<sys::CUmodule>,
+    functions: HashMap<&'static str, Function>,
+}
+
 /// An open GPU.
 #[derive(Debug)]
 pub(crate) struct DriverEngine {
     info: DeviceInfo,
     primary: Arc<Primary>,
-    modules: Vec<sys::CUmodule>,
-    functions: HashMap<String, Function>,
+    kernels: Mutex<Loaded>,
     pub(super) calls: Arc<Calls>,
     stream: Mutex<Stream>,
 }
@@ -47,7 +55,7 @@ unsafe impl Sync for DriverEngine {}
 const OPENING: &str = "the opening of the device";
 
 impl DriverEngine {
-    /// Retains the GPU's primary context, loads every kernel, and makes the stream.
+    /// Retains the GPU's primary context, and makes the stream.
     pub(super) fn open(gpu: Gpu, tuning: Tuning) -> Result<Self> {
         let calls = Arc::new(Calls::new(&gpu.info.id));
         // SAFETY: the device is the driver's; it is released by `Primary`.
@@ -59,21 +67,16 @@ impl DriverEngine {
         let stream = result::stream::create(result::stream::StreamKind::NonBlocking);
         let stream = calls.check(OPENING, "cuStreamCreate", stream)?;
         let cublas = CublasLt::new(&calls, gpu.capability, tuning)?;
-        let mut engine = Self {
+        Ok(Self {
             info: gpu.info,
             primary,
-            modules: Vec::new(),
-            functions: HashMap::new(),
+            kernels: Mutex::default(),
             calls,
             stream: Mutex::new(Stream { stream, cublas }),
-        };
-        for module in lockstep_kernels::cuda::modules() {
-            engine.load(module.name, module.ptx)?;
-        }
-        Ok(engine)
+        })
     }
 
-    fn load(&mut self, name: &str, ptx: &str) -> Result<()> {
+    fn load(&self, loaded: &mut Loaded, name: &str, ptx: &'static str) -> Result<()> {
         let what = format!("the kernels of {name}");
         let image = CString::new(ptx).map_err(|_| {
             self.calls.error(&what, "cuModuleLoadData", 0, "the PTX has a zero byte; is the build damaged?")
@@ -84,21 +87,28 @@ impl DriverEngine {
         // SAFETY: the image is PTX that ends with a zero; the context is current.
         let module = unsafe { result::module::load_data(image.as_ptr().cast()) };
         let module = self.calls.check(&what, call, module)?;
-        self.modules.push(module);
-        for entry in lockstep_kernels::cuda::entries(ptx) {
+        loaded.modules.push(module);
+        for entry in entries(ptx) {
             let symbol =
                 CString::new(entry).map_err(|_| Error::program("a kernel's name has a zero byte"))?;
             // SAFETY: the module was loaded just now.
             let function = unsafe { result::module::get_function(module, symbol) };
             let function = self.calls.check(entry, "cuModuleGetFunction", function)?;
-            self.functions.insert(entry.to_owned(), Function(function));
+            loaded.functions.insert(entry, Function(function));
         }
         Ok(())
     }
 
-    /// The kernel of that name.
+    /// The kernel of that name; its module is loaded if it is the first of it. The device's context is current.
     pub(super) fn function(&self, node: &str, kernel: &str) -> Result<Function> {
-        (self.functions.get(kernel).copied())
+        let mut loaded = self.kernels.lock().unwrap_or_else(PoisonError::into_inner);
+        if !loaded.functions.contains_key(kernel) {
+            let holds = |ptx: &str| entries(ptx).any(|entry| entry == kernel);
+            if let Some(module) = modules().iter().find(|module| holds(module.ptx)) {
+                self.load(&mut loaded, module.name, module.ptx)?;
+            }
+        }
+        (loaded.functions.get(kernel).copied())
             .ok_or_else(|| self.calls.error(node, kernel, 500, "there is no kernel of that name"))
     }
 
@@ -184,13 +194,14 @@ fn within(memory: &dyn Memory, at: usize, len: usize) -> Result<()> {
 impl Drop for DriverEngine {
     fn drop(&mut self) {
         let stream = self.stream.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let kernels = self.kernels.get_mut().unwrap_or_else(PoisonError::into_inner);
         // SAFETY: everything is the engine's own, and replays, which use it, hold the engine. Answers are of no use: the
         // device may be lost, and there is nothing to be done about it here.
         unsafe {
             let _ = result::ctx::set_current(self.primary.context);
             stream.cublas.destroy();
             let _ = result::stream::destroy(stream.stream);
-            for module in self.modules.drain(..) {
+            for module in kernels.modules.drain(..) {
                 let _ = result::module::unload(module);
             }
         }
