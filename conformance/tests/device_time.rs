@@ -24,7 +24,10 @@ fn a_run_carries_the_time_that_the_device_measured_and_no_other() {
         let session = Session::builder(b.finish().unwrap()).device(device).build().unwrap();
         session.run(&[("x", &HostTensor::from_slice(&[2], &[1.0f32, 2.0]).unwrap())]).unwrap().device_time()
     };
-    assert_eq!(time_on(ClockedDevice::new(cpu(), Duration::from_millis(7))), Some(Duration::from_millis(7)));
+    assert_eq!(
+        time_on(ClockedDevice::device(cpu(), Duration::from_millis(7))),
+        Some(Duration::from_millis(7))
+    );
     assert_eq!(time_on(cpu()), None);
 }
 
@@ -34,7 +37,7 @@ fn a_run_carries_the_time_that_the_device_measured_and_no_other() {
 fn rates_are_by_the_device_s_own_clock() {
     let run = Duration::from_millis(1);
     let effort = Effort { time: run, copy: run, product: run };
-    let rates = measure(&ClockedDevice::new(cpu(), run), DType::F32, effort).unwrap();
+    let rates = measure(&ClockedDevice::device(cpu(), run), DType::F32, effort).unwrap();
     assert!(rates.by_device);
     let is = |rate: f64, per_run: usize| (rate * 1e-3 / per_run as f64 - 1.0).abs() < 1e-12;
     assert!(is(rates.copy_bytes, 2 * (8 << 20)), "{rates:?}");

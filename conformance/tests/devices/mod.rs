@@ -67,7 +67,7 @@ struct Clocked {
 }
 
 impl ClockedDevice {
-    pub fn new(inner: Arc<dyn Device>, run: Duration) -> Arc<dyn Device> {
+    pub fn device(inner: Arc<dyn Device>, run: Duration) -> Arc<dyn Device> {
         Arc::new(Self { inner, run })
     }
 }
