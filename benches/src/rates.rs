@@ -9,7 +9,7 @@ use lockstep_runtime::graph::{DType, Graph, GraphBuilder, HostTensor, Linear, Op
 use lockstep_runtime::hal::{Buffer, Cancel, Error as DeviceError, Executable, Usage};
 use lockstep_runtime::plan::{Error as PlanError, Prepared};
 use lockstep_runtime::tensor::{AlignedBytes, Bytes};
-use lockstep_runtime::{Device, Error, Fallback, Packing, PlanOptions, Result};
+use lockstep_runtime::{Device, Error, Extents, Packing, PlanOptions, Result};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -189,7 +189,8 @@ struct Ready {
 
 impl Ready {
     fn new(device: &Arc<dyn Device>, small: &Small) -> Result<Self> {
-        let options = PlanOptions { packing: Packing::Off, fallback: Fallback::Deny, fuse: true };
+        let options =
+            PlanOptions { packing: Packing::Off, extents: Extents::Exact, ..PlanOptions::default() };
         let symbols = SymbolValues::new();
         let flops = small.graph.cost(&symbols).map_err(PlanError::from)?.product_flops;
         let program =

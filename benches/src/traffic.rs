@@ -37,12 +37,13 @@ mod tests {
     use lockstep_reference::ReferenceBackend;
     use lockstep_runtime::graph::{DType, Graph, GraphBuilder, HostTensor, SymbolValues, TensorType};
     use lockstep_runtime::plan::Prepared;
-    use lockstep_runtime::{Backend, Fallback, Packing, PlanOptions};
+    use lockstep_runtime::{Backend, Extents, Packing, PlanOptions};
     use std::sync::Arc;
 
     fn counted(graph: &Graph) -> u64 {
         let device = ReferenceBackend::new().open(0).unwrap();
-        let options = PlanOptions { packing: Packing::Off, fallback: Fallback::Deny, fuse: true };
+        let options =
+            PlanOptions { packing: Packing::Off, extents: Extents::Exact, ..PlanOptions::default() };
         let prepared = Prepared::new(graph, Arc::clone(&device), options).unwrap();
         traffic(&prepared.bind(&SymbolValues::new(), &["y"], &[]).unwrap().program)
     }

@@ -60,6 +60,24 @@ pub struct Arithmetic {
     pub confidence: Option<f64>,
 }
 
+/// Values that are sums of others.
+#[derive(Clone, Copy, Debug)]
+pub struct Summed<'a> {
+    /// The sums.
+    pub values: &'a [f64],
+    /// Of each, what no partial sum is beyond: the sum of its terms' magnitudes, or its own where there are two terms.
+    pub magnitudes: &'a [f64],
+    /// How many roundings each has behind it.
+    pub additions: usize,
+}
+
+impl<'a> Summed<'a> {
+    /// Values that nothing was added to.
+    pub fn exact(values: &'a [f64]) -> Self {
+        Self { values, magnitudes: values, additions: 0 }
+    }
+}
+
 impl Arithmetic {
     /// The worst case of these dtypes.
     pub fn worst_case(storage: DType, accumulate: DType) -> Self {
@@ -146,32 +164,26 @@ impl Arithmetic {
         x.iter().zip(y).map(|(&x, &y)| y * (2.0 * u * (below(x) + spread) + fixed)).collect()
     }
 
-    /// A row of LayerNorm in two passes; `rounded` is how many roundings `x` itself has behind it (1 for a sum with a
-    /// residual).
-    pub fn layer_norm(
-        &self,
-        x: &[f64],
-        gamma: &[f64],
-        beta: &[f64],
-        epsilon: f64,
-        rounded: usize,
-    ) -> Vec<f64> {
+    /// A row of LayerNorm in two passes, of sums that were rounded themselves.
+    pub fn layer_norm(&self, row: Summed<'_>, gamma: &[f64], beta: &[f64], epsilon: f64) -> Vec<f64> {
+        let (x, rounded) = (row.values, row.additions as f64);
         let (n, u) = (x.len() as f64, self.unit());
         let mean = x.iter().sum::<f64>() / n;
-        let magnitude = x.iter().map(|x| x.abs()).sum::<f64>() / n;
+        let mean_of = |values: &[f64]| values.iter().map(|x| x.abs()).sum::<f64>() / n;
+        let magnitude = mean_of(row.magnitudes).max(mean_of(x));
         let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
         let sigma = (variance + epsilon).sqrt();
         if variance.is_finite() && self.may_overflow(x.len() + 2, n * magnitude.max(variance)) {
             return vec![f64::INFINITY; x.len()];
         }
-        let of_mean = (self.gamma(x.len()) + (1 + rounded) as f64 * u) * magnitude;
+        let of_mean = (self.gamma(x.len()) + (1.0 + rounded) * u) * magnitude;
         let of_sigma = (self.gamma(x.len()) + (of_mean / sigma).powi(2)) / 2.0 + 6.0 * u;
-        (x.iter().zip(gamma).zip(beta))
-            .map(|((&x, &gamma), &beta)| {
+        (x.iter().zip(row.magnitudes).zip(gamma).zip(beta))
+            .map(|(((&x, &summed), &gamma), &beta)| {
                 let normalised = (x - mean) / sigma;
-                let of_centred = of_mean + u * (x - mean).abs() + rounded as f64 * u * x.abs();
-                // A residual's rounding moves the deviation too: at most by its share of each element's own.
-                let of_rounded = rounded as f64 * u * magnitude / sigma;
+                let of_centred = of_mean + u * (x - mean).abs() + rounded * u * summed.abs();
+                // What the sums' roundings move the deviation by: at most by its share of each element's own.
+                let of_rounded = rounded * u * magnitude / sigma;
                 gamma.abs() * (of_centred / sigma + normalised.abs() * (of_sigma + of_rounded))
                     + 2.0 * u * ((normalised * gamma).abs() + beta.abs())
             })
@@ -254,7 +266,7 @@ mod tests {
             let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / divisor;
             x.iter().map(|x| (x - mean) / (variance + epsilon).sqrt()).collect()
         };
-        let bound = F32.layer_norm(&x, &gamma, &beta, 1e-5, 0);
+        let bound = F32.layer_norm(Summed::exact(&x), &gamma, &beta, 1e-5);
         let truth = normed(16.0, 1e-5);
         for wrong in [normed(15.0, 1e-5), normed(16.0, 1e-3)] {
             assert!((0..16).any(|at| (wrong[at] - truth[at]).abs() > bound[at]));
@@ -270,7 +282,7 @@ mod tests {
         assert_eq!(F32.mean(4, 0.3 * largest), f64::INFINITY);
         assert!(F32.mean(4, 0.2 * largest).is_finite());
         let ones = vec![1.0; 4];
-        let norm = |x: f64| F32.layer_norm(&[x, -x, x, -x], &ones, &ones, 1e-5, 0)[0];
+        let norm = |x: f64| F32.layer_norm(Summed::exact(&[x, -x, x, -x]), &ones, &ones, 1e-5)[0];
         assert!(norm(1e19).is_infinite() && norm(1e18).is_finite(), "squares overflow");
         for bound in [F32.stored(f64::INFINITY), F32.function(1.0, f64::INFINITY), F32.gelu(1e300, 1e300)] {
             assert!(bound.is_finite());

@@ -89,6 +89,7 @@ pub fn is_weight(op: &Op, at: usize) -> bool {
         Op::Linear(parts) => at == 1 || (parts.bias && at == 2),
         Op::LayerNorm { .. } => at > 0,
         Op::AddLayerNorm { .. } => at > 1,
+        Op::EmbedLayerNorm { .. } => true,
         Op::Gather { .. } => at == 0,
         _ => false,
     }
@@ -102,6 +103,7 @@ pub fn is_weight(op: &Op, at: usize) -> bool {
 pub fn in_dtype(op: &Op, arguments: &[Argument], dtype: DType) -> Result<(Op, Vec<Argument>)> {
     let op_in_dtype = match op {
         Op::Cast { to } if to.is_float() => Op::Cast { to: dtype },
+        Op::EmbedLayerNorm { epsilon, .. } => Op::EmbedLayerNorm { dtype, epsilon: *epsilon },
         Op::Fill { dtype: stored, value, shape } if stored.is_float() => {
             // The fill's own rounding is part of what the graph means.
             let value = HostTensor::from_f64(*stored, &[1], &[*value])?.to_f64()[0];

@@ -1,7 +1,7 @@
 //! The bound of each op, from its inputs. Magnitudes (`|A| |B|`, sums of `|x|`) are the reference's own, of inputs without
 //! their signs.
 
-use crate::bounds::{Arithmetic, Scores, largest_finite};
+use crate::bounds::{Arithmetic, Scores, Summed, largest_finite};
 use lockstep_runtime::graph::{
     Activation, Attention, BinaryOp, Linear, Op, Operands, PoolKind, ReduceOp, Sequences, UnaryOp,
 };
@@ -101,13 +101,16 @@ pub fn bound(
             arithmetic.softmax(&pick(&x), &pick(&y))
         }),
         Op::LayerNorm { epsilon } => {
-            layer_norm(&inputs[0].to_f64(), &inputs[1], &inputs[2], *epsilon, 0, arithmetic)
+            let x = inputs[0].to_f64();
+            layer_norm(Summed::exact(&x), &inputs[1], &inputs[2], *epsilon, arithmetic)
         }
         Op::AddLayerNorm { epsilon } => {
             let sum: Vec<f64> =
                 inputs[0].to_f64().iter().zip(inputs[1].to_f64()).map(|(a, b)| a + b).collect();
-            layer_norm(&sum, &inputs[2], &inputs[3], *epsilon, 1, arithmetic)
+            let rows = Summed { magnitudes: &sum, values: &sum, additions: 1 };
+            layer_norm(rows, &inputs[2], &inputs[3], *epsilon, arithmetic)
         }
+        Op::EmbedLayerNorm { epsilon, .. } => embed_layer_norm(inputs, *epsilon, arithmetic, reference)?,
         Op::Gelu(_) => (inputs[0].to_f64().iter().zip(&y)).map(|(&x, &y)| arithmetic.gelu(x, y)).collect(),
         Op::Linear(parts) => linear(parts, inputs, &y, arithmetic, profile, reference)?,
         Op::Attention(attention) => of_attention(attention, inputs, &y, arithmetic, reference)?,
@@ -150,18 +153,42 @@ fn rows_along(shape: &[usize], axis: usize, of: impl Fn(&[usize]) -> Vec<f64>) -
 }
 
 fn layer_norm(
-    x: &[f64],
+    rows: Summed<'_>,
     gamma: &HostTensor,
     beta: &HostTensor,
     epsilon: f64,
-    rounded: usize,
     arithmetic: Arithmetic,
 ) -> Vec<f64> {
     let (gamma, beta) = (gamma.to_f64(), beta.to_f64());
     // Rows of no elements are none.
-    x.chunks(gamma.len().max(1))
-        .flat_map(|row| arithmetic.layer_norm(row, &gamma, &beta, epsilon, rounded))
+    let width = gamma.len().max(1);
+    (rows.values.chunks(width).zip(rows.magnitudes.chunks(width)))
+        .flat_map(|(values, magnitudes)| {
+            let row = Summed { values, magnitudes, additions: rows.additions };
+            arithmetic.layer_norm(row, &gamma, &beta, epsilon)
+        })
         .collect()
+}
+
+/// LayerNorm of sums whose every partial sum is at most the sum of the magnitudes.
+fn embed_layer_norm(
+    inputs: &[HostTensor],
+    epsilon: f64,
+    arithmetic: Arithmetic,
+    reference: &Reference<'_>,
+) -> Result<Vec<f64>> {
+    let (pairs, affine) = inputs.split_at(inputs.len() - 2);
+    let mut sums = Vec::new();
+    let mut magnitudes = Vec::new();
+    for pair in pairs.chunks_exact(2) {
+        let rows = reference(&Op::Gather { axis: 0 }, pair)?.to_f64();
+        sums.resize(rows.len(), 0.0);
+        magnitudes.resize(rows.len(), 0.0);
+        sums.iter_mut().zip(&rows).for_each(|(sum, x)| *sum += x);
+        magnitudes.iter_mut().zip(&rows).for_each(|(sum, x)| *sum += x.abs());
+    }
+    let rows = Summed { values: &sums, magnitudes: &magnitudes, additions: pairs.len() / 2 - 1 };
+    Ok(layer_norm(rows, &affine[0], &affine[1], epsilon, arithmetic))
 }
 
 /// The product's error through the activation (GELU's slope is at most 1.13, tanh's 1), the activation's own, and the

@@ -51,6 +51,7 @@ fn info() -> DeviceInfo {
         dtypes: vec![DType::F32, DType::F64],
         default_dtype: DType::F32,
         prefers_packing: false,
+        prefers_buckets: false,
         simulated: false,
         on_processor: true,
         numerics: numerics(),

@@ -34,10 +34,12 @@ pub(crate) fn support(query: &OpQuery<'_>) -> Support {
                 computes(query)
             }
         }
-        Op::Pool { sequences: Sequences::Dense | Sequences::KeyMask, .. } => match computes(query) {
-            Support::Native(_) => Support::Rewrite(Rule::Decompose),
-            refusal => refusal,
-        },
+        Op::EmbedLayerNorm { .. } | Op::Pool { sequences: Sequences::Dense | Sequences::KeyMask, .. } => {
+            match computes(query) {
+                Support::Native(_) => Support::Rewrite(Rule::Decompose),
+                refusal => refusal,
+            }
+        }
         Op::Unary(_)
         | Op::Binary(_)
         | Op::MatMul

@@ -92,6 +92,7 @@ impl CpuBackend {
             dtypes: vec![DType::F32, DType::F16, DType::Bf16],
             default_dtype: DType::F32,
             prefers_packing: true,
+            prefers_buckets: false,
             simulated: false,
             on_processor: true,
             numerics: NumericsProfile {

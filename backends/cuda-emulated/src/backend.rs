@@ -68,6 +68,7 @@ impl EmulatedCuda {
             dtypes: vec![DType::F32, DType::F16, DType::Bf16],
             default_dtype: DType::F32,
             prefers_packing: true,
+            prefers_buckets: true,
             simulated: true,
             on_processor: true,
             numerics: numerics(),

@@ -3,7 +3,7 @@
 use crate::LaneOrder;
 use crate::emulator::{Fault, Kernel, Kernels};
 use crate::gemm;
-use lockstep_cuda::engine::{Engine, Memory, Recording, Replay, Resolved};
+use lockstep_cuda::engine::{Engine, Memory, Pinned, Recording, Replay, Resolved};
 use lockstep_cuda::launch::{Element, Product};
 use lockstep_hal::tensor::AlignedBytes;
 use lockstep_hal::{DeviceInfo, Error, Result};
@@ -13,14 +13,22 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 /// What a GPU aligns memory to.
 const ALIGNMENT: usize = 256;
 
+/// What is known of an allocation.
+#[derive(Clone, Copy, Debug)]
+struct Allocation {
+    bytes: usize,
+    /// Pinned memory is the host's, and takes none of the device's.
+    is_pinned: bool,
+}
+
 /// The emulator as an engine. One command at a time: its lock is the stream.
 #[derive(Debug)]
 pub(crate) struct EmulatedEngine {
     info: DeviceInfo,
     order: LaneOrder,
     kernels: Kernels,
-    /// The first byte and size of every allocation, for the checks of addresses that products and copies make.
-    allocated: Arc<Mutex<BTreeMap<u64, usize>>>,
+    /// Every allocation by its first byte, for the checks of addresses that products and copies make.
+    allocated: Arc<Mutex<BTreeMap<u64, Allocation>>>,
     stream: Mutex<()>,
     /// What the first fault was that no CUDA context survives.
     lost: OnceLock<String>,
@@ -60,8 +68,8 @@ impl EmulatedEngine {
     /// Refuses a range that lies in no allocation.
     fn check(&self, node: &str, call: &str, at: u64, bytes: usize) -> Result<()> {
         let allocated = self.allocated.lock().unwrap_or_else(PoisonError::into_inner);
-        let within = allocated.range(..=at).next_back().is_some_and(|(&first, &size)| {
-            ((at - first) as usize).checked_add(bytes).is_some_and(|end| end <= size)
+        let within = allocated.range(..=at).next_back().is_some_and(|(&first, allocation)| {
+            ((at - first) as usize).checked_add(bytes).is_some_and(|end| end <= allocation.bytes)
         });
         if within || bytes == 0 {
             return Ok(());
@@ -103,6 +111,14 @@ impl EmulatedEngine {
                 Ok(())
             }
         }
+    }
+
+    fn host_memory(&self, bytes: usize, is_pinned: bool) -> Option<HostMemory> {
+        let mut storage = AlignedBytes::try_zeroed(bytes.checked_add(ALIGNMENT)?)?;
+        let address = (storage.as_mut_slice().as_mut_ptr() as u64).next_multiple_of(ALIGNMENT as u64);
+        let allocation = Allocation { bytes, is_pinned };
+        self.allocated.lock().unwrap_or_else(PoisonError::into_inner).insert(address, allocation);
+        Some(HostMemory { storage, address, bytes, allocated: self.allocated.clone() })
     }
 
     fn resolve(&self, node: &str, kernel: &str, arguments: &[Vec<u8>]) -> Result<Kernel> {
@@ -150,18 +166,21 @@ impl Engine for EmulatedEngine {
     fn allocate(&self, bytes: usize) -> Result<Arc<dyn Memory>> {
         let free = self.info.memory_bytes.map(|all| {
             let allocated = self.allocated.lock().unwrap_or_else(PoisonError::into_inner);
-            (all as usize).saturating_sub(allocated.values().sum())
+            let on_device = allocated.values().filter(|allocation| !allocation.is_pinned);
+            (all as usize).saturating_sub(on_device.map(|allocation| allocation.bytes).sum())
         });
         let out_of_memory = || Error::OutOfMemory { device: self.info.id.clone(), requested: bytes, free };
         if free.is_some_and(|free| bytes > free) {
             return Err(out_of_memory());
         }
-        let padded = bytes.checked_add(ALIGNMENT).ok_or_else(out_of_memory)?;
-        let mut storage = AlignedBytes::try_zeroed(padded).ok_or_else(out_of_memory)?;
-        let address = (storage.as_mut_slice().as_mut_ptr() as u64).next_multiple_of(ALIGNMENT as u64);
-        self.allocated.lock().unwrap_or_else(PoisonError::into_inner).insert(address, bytes);
-        let allocated = self.allocated.clone();
-        Ok(Arc::new(HostMemory { _storage: storage, address, bytes, allocated }))
+        Ok(Arc::new(self.host_memory(bytes, false).ok_or_else(out_of_memory)?))
+    }
+
+    fn allocate_pinned(&self, bytes: usize) -> Result<Box<dyn Pinned>> {
+        let memory = self.host_memory(bytes, true).ok_or_else(|| {
+            self.fault("an allocation of pinned memory", "allocate", 2, "the host has no such memory")
+        })?;
+        Ok(Box::new(memory))
     }
 
     fn copy_in(&self, memory: &dyn Memory, at: usize, source: &[u8]) -> Result<()> {
@@ -197,10 +216,22 @@ impl Engine for EmulatedEngine {
 /// Host memory as the device's, aligned as a GPU's is.
 #[derive(Debug)]
 struct HostMemory {
-    _storage: AlignedBytes,
+    storage: AlignedBytes,
     address: u64,
     bytes: usize,
-    allocated: Arc<Mutex<BTreeMap<u64, usize>>>,
+    allocated: Arc<Mutex<BTreeMap<u64, Allocation>>>,
+}
+
+impl Pinned for HostMemory {
+    fn address(&self) -> u64 {
+        self.address
+    }
+
+    fn bytes(&mut self) -> &mut [u8] {
+        let storage = self.storage.as_mut_slice();
+        let from = (self.address - storage.as_ptr() as u64) as usize;
+        &mut storage[from..from + self.bytes]
+    }
 }
 
 impl Memory for HostMemory {

@@ -73,6 +73,17 @@ fn memory_that_is_not_there_is_an_error_with_what_was_asked_and_what_is_free() {
     assert!(run(&layer_norm(device, 16).unwrap(), 16).is_ok());
 }
 
+/// Programs run one after another, so that they share their scratch: many take what the largest takes.
+#[test]
+fn many_programs_need_the_memory_of_the_largest() {
+    let device = EmulatedCuda::new().memory_bytes(96 << 10).open(0).unwrap();
+    let rows: Vec<usize> = (1..=20).rev().map(|count| 40 * count).collect();
+    let sessions: Vec<Session> = rows.iter().map(|&rows| layer_norm(device.clone(), rows).unwrap()).collect();
+    let once = || sessions.iter().zip(&rows).map(|(session, &rows)| run(session, rows).unwrap());
+    let first: Vec<Vec<f64>> = once().collect();
+    assert!(once().eq(first));
+}
+
 #[test]
 fn an_index_outside_its_table_names_node_position_and_value() {
     let mut builder = GraphBuilder::new();

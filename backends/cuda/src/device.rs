@@ -4,7 +4,7 @@ use crate::buffer::DeviceBuffer;
 use crate::engine::{Engine, Memory};
 use crate::executable::CudaExecutable;
 use crate::kernels::compile;
-use crate::memory::{UploadKey, Uploads};
+use crate::memory::{SharedScratch, UploadKey, Uploads};
 use crate::support;
 use lockstep_hal::{
     Buffer, Device, DeviceInfo, Error, Executable, MemRules, OpQuery, Program, Result, Support, Usage,
@@ -20,12 +20,13 @@ pub(crate) const ALIGNMENT: usize = 256;
 pub struct CudaDevice {
     engine: Arc<dyn Engine>,
     uploads: WeightCache<UploadKey, Arc<dyn Memory>>,
+    scratch: SharedScratch,
 }
 
 impl CudaDevice {
     /// The device of an engine.
     pub fn new(engine: Arc<dyn Engine>) -> Self {
-        Self { engine, uploads: WeightCache::default() }
+        Self { engine, uploads: WeightCache::default(), scratch: SharedScratch::default() }
     }
 }
 
@@ -70,6 +71,7 @@ impl Device for CudaDevice {
         program.check_steps(self.as_ref())?;
         let (list, constants) = compile(&program)?;
         let uploads = Uploads::new(self.engine.as_ref(), &self.uploads, constants)?;
-        Ok(Box::new(CudaExecutable::new(self.engine.clone(), program, list, uploads)?))
+        let executable = CudaExecutable::new(self.engine.clone(), &self.scratch, program, list, uploads)?;
+        Ok(Box::new(executable))
     }
 }

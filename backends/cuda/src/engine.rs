@@ -15,6 +15,15 @@ pub trait Memory: Debug + Send + Sync {
     fn bytes(&self) -> usize;
 }
 
+/// Page-locked host memory, which a run copies to and from while the host goes on; freed when dropped.
+pub trait Pinned: Debug + Send {
+    /// Its first byte, as commands name it.
+    fn address(&self) -> u64;
+
+    /// Its bytes. Only while no run that names them is under way.
+    fn bytes(&mut self) -> &mut [u8];
+}
+
 /// A command with every place an address.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Resolved {
@@ -33,7 +42,7 @@ pub enum Resolved {
     },
     /// Multiply matrices.
     Product(Product<u64>),
-    /// Copy bytes on the device.
+    /// Copy bytes on the device, or between it and pinned memory.
     Copy {
         /// From this address.
         from: u64,
@@ -86,6 +95,12 @@ pub trait Engine: Debug + Send + Sync {
     /// # Errors
     /// [`lockstep_hal::Error::OutOfMemory`] with what is free.
     fn allocate(&self, bytes: usize) -> Result<Arc<dyn Memory>>;
+
+    /// Pinned memory of that many bytes, all zero.
+    ///
+    /// # Errors
+    /// What the driver says.
+    fn allocate_pinned(&self, bytes: usize) -> Result<Box<dyn Pinned>>;
 
     /// Copies host bytes to `at` bytes into `memory`, and waits.
     ///

@@ -1,10 +1,16 @@
-//! A program on an engine: recorded for the buffers it is given, and recorded again only when they change.
+//! A program on an engine: recorded for the buffers it is given, and recorded again only when they change; or recorded once
+//! with its own staging.
+//!
+//! Programs of one device share their scratch: runs follow each other on one stream, so that no two are in it at once, and
+//! dozens of captured programs cost no more memory than the largest.
 
 use crate::buffer::DeviceBuffer;
+use crate::device::ALIGNMENT;
 use crate::engine::{Engine, Memory, Recording, Replay, Resolved};
 use crate::launch::{Argument, Command, FINDING_BYTES, LaunchList};
-use crate::memory::{Addresses, Uploads, io_addresses};
-use lockstep_hal::{Buffer, Cancel, Error, Executable, Program, Result};
+use crate::memory::{Addresses, SharedScratch, Uploads, io_addresses};
+use crate::staging::{Staging, StagingLayout};
+use lockstep_hal::{Buffer, Cancel, Error, Executable, Program, Result, Staged};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,9 +20,12 @@ pub(crate) struct CudaExecutable {
     program: Arc<Program>,
     list: LaunchList,
     uploads: Uploads,
-    arena: Arc<dyn Memory>,
+    /// The arena, and behind it the device's side of the staging.
+    scratch: Arc<dyn Memory>,
+    layout: StagingLayout,
     findings: Arc<dyn Memory>,
     recorded: Option<Recorded>,
+    staging: Option<Staging>,
 }
 
 /// A recording, with what it must not outlive. The replay comes first: it is dropped first.
@@ -29,29 +38,23 @@ struct Recorded {
 impl CudaExecutable {
     pub(crate) fn new(
         engine: Arc<dyn Engine>,
+        scratch: &SharedScratch,
         program: Arc<Program>,
         list: LaunchList,
         uploads: Uploads,
     ) -> Result<Self> {
-        let arena = engine.allocate(program.arena_bytes())?;
+        let layout = StagingLayout::new(&program, list.findings.len());
+        let scratch = scratch.of(engine.as_ref(), staging_at(&program) + layout.bytes())?;
         let findings = engine.allocate(list.findings.len() * FINDING_BYTES)?;
-        Ok(Self { engine, program, list, uploads, arena, findings, recorded: None })
+        Ok(Self { engine, program, list, uploads, scratch, layout, findings, recorded: None, staging: None })
     }
 
-    fn recording(&self, io: &[u64]) -> Recording {
-        let addresses = Addresses {
-            arena: self.arena.as_ref(),
-            findings: self.findings.as_ref(),
-            uploads: &self.uploads,
-            io,
-        };
+    fn recording(&self, io: &[u64], findings: u64) -> Recording {
+        let addresses = Addresses { arena: self.scratch.address(), findings, uploads: &self.uploads, io };
         let mut recording = Recording::new();
         if !self.list.findings.is_empty() {
             let bytes = self.list.findings.len() * FINDING_BYTES;
-            recording.push((
-                "findings".into(),
-                Resolved::Fill { at: self.findings.address(), value: 0xff, bytes },
-            ));
+            recording.push(("findings".into(), Resolved::Fill { at: findings, value: 0xff, bytes }));
         }
         for step in &self.list.steps {
             let node: Arc<str> = step.node.as_str().into();
@@ -61,6 +64,52 @@ impl CudaExecutable {
         }
         recording
     }
+
+    /// The staging, recorded when it is first asked for.
+    fn stage(&mut self) -> Result<()> {
+        if self.staging.is_some() {
+            return Ok(());
+        }
+        let pinned = self.engine.allocate_pinned(self.layout.bytes())?;
+        let (host, device) = (pinned.address(), self.scratch.address() + staging_at(&self.program) as u64);
+        let io: Vec<u64> = self.layout.slots().map(|at| device + at as u64).collect();
+        let [inputs, results] = self.layout.copies();
+        let mut recording = Recording::new();
+        if !inputs.is_empty() {
+            recording
+                .push(("the inputs".into(), Resolved::Copy { from: host, to: device, bytes: inputs.len() }));
+        }
+        recording.extend(self.recording(&io, device + self.layout.findings() as u64));
+        if !results.is_empty() {
+            let at = results.start as u64;
+            let copy = Resolved::Copy { from: device + at, to: host + at, bytes: results.len() };
+            recording.push(("the outputs".into(), copy));
+        }
+        let replay = self.engine.clone().record(recording)?;
+        self.staging = Some(Staging { replay, pinned });
+        Ok(())
+    }
+
+    fn begin(&self, cancel: &Cancel) -> Result<()> {
+        let first = self.program.steps().first().map_or("the outputs", |step| step.name.as_str());
+        cancel.check(first)
+    }
+}
+
+/// Where the staging begins behind the arena.
+fn staging_at(program: &Program) -> usize {
+    program.arena_bytes().next_multiple_of(ALIGNMENT)
+}
+
+/// The first of the findings that found something, as an error.
+fn judged(list: &LaunchList, found: &[u8]) -> Result<()> {
+    for (finding, bytes) in list.findings.iter().zip(found.chunks_exact(FINDING_BYTES)) {
+        let word = |at: usize| bytes[at..at + 8].try_into().map_or(0, u64::from_ne_bytes);
+        if word(0) != u64::MAX {
+            return Err(Error::value(&finding.node, finding.check.reason(word(0), word(8) as i64)));
+        }
+    }
+    Ok(())
 }
 
 fn resolved(command: &Command, addresses: &Addresses<'_>) -> Resolved {
@@ -92,8 +141,7 @@ fn resolved(command: &Command, addresses: &Addresses<'_>) -> Resolved {
 impl Executable for CudaExecutable {
     fn submit(&mut self, io: &[Buffer], cancel: &Cancel) -> Result<()> {
         self.program.check_buffers(io)?;
-        let first = self.program.steps().first().map_or("the outputs", |step| step.name.as_str());
-        cancel.check(first)?;
+        self.begin(cancel)?;
         let device = &self.engine.info().id;
         let addresses = io_addresses(io, device)?;
         if self.recorded.as_ref().is_none_or(|recorded| recorded.io != addresses) {
@@ -102,7 +150,8 @@ impl Executable for CudaExecutable {
                 .iter()
                 .map(|buffer| Ok(DeviceBuffer::of(buffer, device)?.memory.clone()))
                 .collect::<Result<_>>()?;
-            let replay = self.engine.clone().record(self.recording(&addresses))?;
+            let recording = self.recording(&addresses, self.findings.address());
+            let replay = self.engine.clone().record(recording)?;
             self.recorded = Some(Recorded { replay, io: addresses, _buffers: buffers });
         }
         self.recorded.as_mut().map_or(Ok(()), |recorded| recorded.replay.start())
@@ -116,16 +165,34 @@ impl Executable for CudaExecutable {
             return Ok(());
         }
         self.engine.copy_out(self.findings.as_ref(), 0, &mut found)?;
-        for (finding, bytes) in self.list.findings.iter().zip(found.chunks_exact(FINDING_BYTES)) {
-            let word = |at: usize| bytes[at..at + 8].try_into().map_or(0, u64::from_ne_bytes);
-            if word(0) != u64::MAX {
-                return Err(Error::value(&finding.node, finding.check.reason(word(0), word(8) as i64)));
-            }
-        }
-        Ok(())
+        judged(&self.list, &found)
+    }
+
+    fn staged(&mut self) -> Option<&mut dyn Staged> {
+        Some(self)
     }
 
     fn device_time(&self) -> Option<Duration> {
-        self.recorded.as_ref().and_then(|recorded| recorded.replay.device_time())
+        let staged = self.staging.as_ref().map(|staging| &staging.replay);
+        let replay = staged.or(self.recorded.as_ref().map(|recorded| &recorded.replay));
+        replay.and_then(|replay| replay.device_time())
+    }
+
+    /// What it pins on the host; scratch is shared, and weights are the device's.
+    fn resting_bytes(&self) -> Option<usize> {
+        Some(self.layout.bytes())
+    }
+}
+
+impl Staged for CudaExecutable {
+    fn run(&mut self, inputs: &[&[u8]], outputs: &mut [&mut [u8]], cancel: &Cancel) -> Result<()> {
+        self.begin(cancel)?;
+        self.stage()?;
+        let Some(staging) = &mut self.staging else { return Ok(()) };
+        staging.put(&self.layout, inputs)?;
+        staging.replay.start()?;
+        staging.replay.wait()?;
+        judged(&self.list, &staging.pinned.bytes()[self.layout.findings()..])?;
+        staging.get(&self.layout, outputs)
     }
 }

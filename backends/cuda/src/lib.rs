@@ -15,6 +15,7 @@ mod kernels;
 pub mod launch;
 mod memory;
 mod profile;
+mod staging;
 mod support;
 
 pub use device::CudaDevice;

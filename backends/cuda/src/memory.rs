@@ -1,11 +1,11 @@
-//! Constants in device memory, once per device, and the addresses of a run.
+//! Constants in device memory, once per device; the scratch that programs share; and the addresses of a run.
 
 use crate::buffer::DeviceBuffer;
 use crate::engine::{Engine, Memory};
 use crate::launch::{FINDING_BYTES, Place};
 use lockstep_hal::graph::{Constant, ConstantKey, DType};
 use lockstep_hal::{Buffer, Result, WeightCache};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// What tells one upload from another: a constant, and the dtype that it is kept in.
 pub(crate) type UploadKey = (ConstantKey, DType);
@@ -39,10 +39,33 @@ impl Uploads {
     }
 }
 
+/// Scratch that the programs of a device use one after another.
+#[derive(Debug, Default)]
+pub(crate) struct SharedScratch(Mutex<Option<Weak<dyn Memory>>>);
+
+impl SharedScratch {
+    /// Scratch of at least that many bytes. What is there is shared where it is large enough; else there is more, in powers
+    /// of two, and the old goes with the last program that has it.
+    pub(crate) fn of(&self, engine: &dyn Engine, bytes: usize) -> Result<Arc<dyn Memory>> {
+        let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(there) = shared.as_ref().and_then(Weak::upgrade).filter(|there| there.bytes() >= bytes) {
+            return Ok(there);
+        }
+        // Where that is too much, just enough may not be.
+        let ample = bytes.checked_next_power_of_two().map(|ample| engine.allocate(ample));
+        let memory = match ample {
+            Some(Ok(memory)) => memory,
+            _ => engine.allocate(bytes)?,
+        };
+        *shared = Some(Arc::downgrade(&memory));
+        Ok(memory)
+    }
+}
+
 /// Where everything is during a run.
 pub(crate) struct Addresses<'a> {
-    pub(crate) arena: &'a dyn Memory,
-    pub(crate) findings: &'a dyn Memory,
+    pub(crate) arena: u64,
+    pub(crate) findings: u64,
     pub(crate) uploads: &'a Uploads,
     pub(crate) io: &'a [u64],
 }
@@ -51,10 +74,10 @@ impl Addresses<'_> {
     /// The address of a place.
     pub(crate) fn of(&self, place: Place) -> u64 {
         match place {
-            Place::Arena(at) => self.arena.address() + at as u64,
+            Place::Arena(at) => self.arena + at as u64,
             Place::Io { slot, at } => self.io[slot] + at as u64,
             Place::Constant { index, at } => self.uploads.0[index].address() + at as u64,
-            Place::Finding(number) => self.findings.address() + (number * FINDING_BYTES) as u64,
+            Place::Finding(number) => self.findings + (number * FINDING_BYTES) as u64,
             Place::Null => 0,
         }
     }

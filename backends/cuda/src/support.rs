@@ -1,7 +1,7 @@
 //! What the kernels run, on which dtypes, in place or not, with how much scratch.
 
 use crate::kernels::attention::LARGEST_HEAD;
-use crate::kernels::{index, norm, product};
+use crate::kernels::{embed, index, norm, product};
 use lockstep_hal::graph::{Attention, BinaryOp, DType, Op, ReduceOp, UnaryOp};
 use lockstep_hal::{Claim, OpQuery, Rule, Support};
 
@@ -39,6 +39,10 @@ pub(crate) fn support(query: &OpQuery<'_>) -> Support {
             when(float, if last { native } else { Support::Rewrite(Rule::Decompose) })
         }
         Op::LayerNorm { .. } | Op::AddLayerNorm { .. } => when(float, scratch(norm::scratch(query))),
+        Op::EmbedLayerNorm { .. } => {
+            let kernel = scratch(norm::scratch(query));
+            when(float, if embed::takes(query) { kernel } else { Support::Rewrite(Rule::Decompose) })
+        }
         Op::MatMul => when(float, scratch(product::matmul_scratch(query))),
         Op::Linear(_) => when(float, scratch(product::linear_scratch(query))),
         Op::Attention(attention) => when(float, attend(query, attention)),

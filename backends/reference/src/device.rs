@@ -50,6 +50,7 @@ fn info() -> DeviceInfo {
         dtypes: vec![DType::F64],
         default_dtype: DType::F64,
         prefers_packing: false,
+        prefers_buckets: false,
         simulated: false,
         on_processor: true,
         numerics: numerics(),

@@ -34,6 +34,7 @@ pub(crate) fn support(query: &OpQuery<'_>) -> Support {
         Op::Softmax { .. }
         | Op::LayerNorm { .. }
         | Op::AddLayerNorm { .. }
+        | Op::EmbedLayerNorm { .. }
         | Op::Gelu(_)
         | Op::Linear(_)
         | Op::Attention(_)

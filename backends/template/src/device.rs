@@ -57,6 +57,7 @@ fn info() -> DeviceInfo {
         dtypes: vec![DType::F32],
         default_dtype: DType::F32,
         prefers_packing: false,
+        prefers_buckets: false,
         simulated: false,
         on_processor: true,
         numerics: NumericsProfile {

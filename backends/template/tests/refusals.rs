@@ -38,6 +38,7 @@ fn ops() -> Vec<Op> {
         Op::Softmax { axis: 0 },
         Op::LayerNorm { epsilon: 1e-5 },
         Op::AddLayerNorm { epsilon: 1e-5 },
+        Op::EmbedLayerNorm { dtype: DType::F32, epsilon: 1e-5 },
         Op::Gelu(GeluForm::Erf),
         Op::Linear(Linear { bias: true, activation: Some(Activation::Tanh), residual: false }),
         Op::Attention(attention),

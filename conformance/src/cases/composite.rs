@@ -15,6 +15,7 @@ pub(super) fn cases() -> Vec<Case> {
     linear(&mut r, &mut cases);
     attention(&mut r, &mut cases);
     pooling(&mut r, &mut cases);
+    embeddings(&mut r, &mut cases);
     cases
 }
 
@@ -77,6 +78,46 @@ fn norms(r: &mut Random, cases: &mut Vec<Case>) {
     let rows = [3.0, 3.0, 3.0, 3.0, 1.0, f64::NAN, 2.0, 4.0, 1.0, 2.0, 3.0, 4.0];
     let inputs = vec![floats(&[3, 4], &rows), random(r, &[4], 2.0), random(r, &[4], 2.0)];
     cases.push(Case::new(Op::LayerNorm { epsilon: 1e-5 }, inputs));
+}
+
+/// One table to three, in the result's dtype or another, of widths around a warp's packets, and rows that are picked twice.
+fn embeddings(r: &mut Random, cases: &mut Vec<Case>) {
+    let dtype = DType::F64;
+    for (tables, width, stored_as) in [
+        (1, 7, DType::F64),
+        (2, 64, DType::F64),
+        (3, 256, DType::F64),
+        (3, 512, DType::F16),
+        (2, 33, DType::Bf16),
+        (3, 128, DType::F32),
+    ] {
+        for shape in [&[5][..], &[2, 3], &[0]] {
+            let mut inputs = Vec::new();
+            for table in 0..tables {
+                let rows = 4 + table;
+                inputs.push(stored(&random(r, &[rows, width], 2.0), stored_as));
+                let picked = (0..shape.iter().product()).map(|at: usize| (at * 3 % rows) as i64);
+                inputs.push(integers(shape, &picked.collect::<Vec<_>>()));
+            }
+            inputs.extend([random(r, &[width], 2.0), random(r, &[width], 1.0)]);
+            let constants_from = inputs.len() - 2;
+            let op = Op::EmbedLayerNorm { dtype, epsilon: 1e-5 };
+            cases.push(Case::new(op.clone(), inputs.clone()));
+            cases.push(Case::with_constants(op, inputs, constants_from));
+        }
+    }
+    // What cancels in the sum leaves roundings that the result alone does not show; a NaN stays in the rows that pick it.
+    let table = random(r, &[2, 64], 2.0);
+    let away: Vec<f64> = table.to_f64().iter().map(|x| x + 300.0).collect();
+    let back = floats(&[1, 64], &[-300.0; 64]);
+    let (gamma, beta) = (random(r, &[64], 2.0), random(r, &[64], 1.0));
+    let rows = integers(&[2], &[1, 0]);
+    let inputs = vec![floats(&[2, 64], &away), rows, back, integers(&[2], &[0, 0]), gamma, beta];
+    cases.push(Case::new(Op::EmbedLayerNorm { dtype, epsilon: 1e-12 }, inputs));
+    let table = floats(&[3, 2], &[1.0, 2.0, f64::NAN, 4.0, f64::INFINITY, 5.0]);
+    let rows = integers(&[5], &[0, 1, 2, 0, 2]);
+    let inputs = vec![table, rows, random(r, &[2], 2.0), random(r, &[2], 1.0)];
+    cases.push(Case::new(Op::EmbedLayerNorm { dtype, epsilon: 1e-5 }, inputs));
 }
 
 fn linear(r: &mut Random, cases: &mut Vec<Case>) {

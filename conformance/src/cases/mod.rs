@@ -44,6 +44,9 @@ impl Case {
             Op::Fill { dtype: DType::F64, value, shape } => {
                 Op::Fill { dtype, value: *value, shape: shape.clone() }
             }
+            Op::EmbedLayerNorm { dtype: DType::F64, epsilon } => {
+                Op::EmbedLayerNorm { dtype, epsilon: *epsilon }
+            }
             other => other.clone(),
         };
         let narrow = |x: &HostTensor| if x.dtype() == DType::F64 { stored(x, dtype) } else { x.clone() };
@@ -113,6 +116,7 @@ kinds! {
     Op::Softmax { .. } => "Softmax",
     Op::LayerNorm { .. } => "LayerNorm",
     Op::AddLayerNorm { .. } => "AddLayerNorm",
+    Op::EmbedLayerNorm { .. } => "EmbedLayerNorm",
     Op::Gelu(_) => "Gelu",
     Op::Linear(_) => "Linear",
     Op::Attention(_) => "Attention",

@@ -8,7 +8,7 @@ use lockstep_runtime::graph::{Op, SymbolValues};
 use lockstep_runtime::hal::{Buffer, Error as DeviceError, Executable, Usage};
 use lockstep_runtime::plan::{BoundProgram, Prepared};
 use lockstep_runtime::tensor::{AlignedBytes, Bytes, HostTensor};
-use lockstep_runtime::{Cancel, Device, Fallback, Packing, PlanOptions, Result};
+use lockstep_runtime::{Cancel, Device, Extents, Fallback, Packing, PlanOptions, Result};
 use std::fmt;
 use std::sync::Arc;
 
@@ -37,7 +37,8 @@ impl Guarded {
     /// # Errors
     /// A refusal, or what the device says.
     pub(super) fn compile(device: &Arc<dyn Device>, op: &Op, arguments: &[Argument]) -> Result<Self> {
-        let options = PlanOptions { packing: Packing::Off, fallback: Fallback::Deny, fuse: false };
+        let (packing, extents, fallback) = (Packing::Off, Extents::Exact, Fallback::Deny);
+        let options = PlanOptions { packing, extents, fallback, fuse: false };
         let graph = one_op::graph_of("node", op, arguments)?;
         let prepared = Prepared::new(&graph, device.clone(), options)?;
         let bound = prepared.bind(&SymbolValues::new(), &["0"], &[])?;

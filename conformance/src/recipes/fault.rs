@@ -129,10 +129,11 @@ impl Fault {
     pub fn touches(self, op: &Op) -> bool {
         let has_residual = matches!(op, Op::Linear(parts) if parts.residual);
         let has_activation = matches!(op, Op::Linear(parts) if parts.activation.is_some());
-        let is_norm = matches!(op, Op::LayerNorm { .. } | Op::AddLayerNorm { .. });
+        let is_norm =
+            matches!(op, Op::LayerNorm { .. } | Op::AddLayerNorm { .. } | Op::EmbedLayerNorm { .. });
         let has_scores = matches!(op, Op::Softmax { .. } | Op::Attention(_));
         let is_product = matches!(op, Op::Linear(_) | Op::MatMul);
-        let is_indexed = matches!(op, Op::Gather { .. } | Op::IndexAdd { .. });
+        let is_indexed = matches!(op, Op::Gather { .. } | Op::IndexAdd { .. } | Op::EmbedLayerNorm { .. });
         let (is_unary, is_reduced) = (matches!(op, Op::Unary(_)), matches!(op, Op::Reduce { .. }));
         match self.place() {
             Place::Norm => is_norm || has_residual || is_unary || is_reduced,

@@ -48,6 +48,21 @@ pub(super) fn index_add(recipe: &Recipe, inputs: &[HostTensor], axis: usize) -> 
     Some((base.shape().to_vec(), sums.into_iter().map(f64::from).collect()))
 }
 
+/// The f32 sums of the rows that each table's index picks.
+pub(super) fn sum_of_rows(recipe: &Recipe, pairs: &[HostTensor]) -> Option<HostTensor> {
+    let mut sum: Option<(Vec<usize>, Vec<f32>)> = None;
+    for pair in pairs.chunks_exact(2) {
+        let (shape, rows) = gather(recipe, &pair[0], &pair[1], 0)?;
+        let rows = rows.into_iter().map(|x| x as f32);
+        match &mut sum {
+            None => sum = Some((shape, rows.collect())),
+            Some((_, sum)) => sum.iter_mut().zip(rows).for_each(|(sum, x)| *sum += x),
+        }
+    }
+    let (shape, values) = sum?;
+    HostTensor::from_slice(&shape, &values).ok()
+}
+
 pub(super) fn gather(
     recipe: &Recipe,
     data: &HostTensor,

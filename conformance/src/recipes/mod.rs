@@ -57,6 +57,11 @@ impl Recipe {
             Op::AddLayerNorm { epsilon } => {
                 norm::layer_norm(self, &inputs[0], Some(&inputs[1]), &inputs[2..], *epsilon)?
             }
+            Op::EmbedLayerNorm { epsilon, .. } => {
+                let (pairs, affine) = inputs.split_at_checked(inputs.len().checked_sub(2)?)?;
+                let sum = index::sum_of_rows(self, pairs)?;
+                norm::layer_norm(self, &sum, None, affine, *epsilon)?
+            }
             Op::Gelu(form) => elementwise::gelu(self, &inputs[0], *form),
             Op::Unary(function) if storage.is_float() => elementwise::unary(self, &inputs[0], *function)?,
             Op::Linear(parts) => linear::linear(self, parts, inputs)?,

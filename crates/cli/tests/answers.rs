@@ -154,9 +154,10 @@ fn devices_lists_every_backend_with_its_numerics() {
     let listed = run(&["devices", "--json"]).json();
     let backends = listed[0].as_array().unwrap();
     let names: Vec<&str> = backends.iter().map(|backend| backend["backend"].as_str().unwrap()).collect();
-    assert_eq!(names, ["cpu", "cuda", "candle", "reference"]);
+    assert_eq!(names, ["cpu", "cuda", "cuda-tuned", "candle", "reference"]);
     // Whether there is a GPU is the machine's affair.
-    for backend in backends.iter().filter(|backend| backend["backend"] != "cuda") {
+    let is_gpu = |backend: &&Value| backend["backend"].as_str().unwrap().starts_with("cuda");
+    for backend in backends.iter().filter(|backend| !is_gpu(backend)) {
         let device = &backend["devices"][0];
         assert_eq!(device["id"], json!(format!("{}:0", backend["backend"].as_str().unwrap())));
         assert!(device["dtypes"].as_array().unwrap().contains(&device["default_dtype"]), "{device}");

@@ -103,11 +103,16 @@ impl Graph {
             }
         }
 
-        let picks = matches!(node.op, Op::Gather { .. });
+        // Which inputs are tables, of which as many rows are read as are written.
+        let is_table = |at: usize| match node.op {
+            Op::Gather { .. } => at == 0,
+            Op::EmbedLayerNorm { .. } => at + 2 < node.inputs.len() && at.is_multiple_of(2),
+            _ => false,
+        };
         for (at, id) in node.inputs.iter().enumerate() {
             let is_constant = matches!(self.value(*id).origin, Origin::Constant(_));
-            if picks && at == 0 {
-                let picked = sum(node.outputs.iter().map(bytes));
+            if is_table(at) {
+                let picked = written.saturating_mul(self.value(*id).ty.dtype.size() as u64);
                 cost += if is_constant { Cost::of_constants(picked) } else { Cost::of_activations(picked) };
             } else if !is_constant {
                 cost += Cost::of_activations(bytes(id));
@@ -169,6 +174,8 @@ fn passes(op: &Op) -> u64 {
         // Mean, centre, square, variance, divide, scale, shift.
         Op::LayerNorm { .. } => 7,
         Op::AddLayerNorm { .. } => 8,
+        // Two tables more than one, as BERT has.
+        Op::EmbedLayerNorm { .. } => 9,
         // Scale, function, add one, halve, multiply.
         Op::Gelu(_) => 5,
         // Counted where their products are.

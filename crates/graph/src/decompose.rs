@@ -32,6 +32,10 @@ pub fn decompose(op: &Op, builder: &mut GraphBuilder, inputs: &[ValueId]) -> Res
             let sum = builder.add("sum", x, residual)?;
             builder.layer_norm("norm", sum, gamma, beta, *epsilon)?
         }
+        Op::EmbedLayerNorm { dtype, epsilon } => {
+            let [pairs @ .., gamma, beta] = inputs else { return Err(wrong(4)) };
+            embed_layer_norm(builder, pairs, [*gamma, *beta], *dtype, *epsilon)?
+        }
         Op::Gelu(form) => gelu(builder, *inputs.first().ok_or_else(|| wrong(1))?, *form)?,
         Op::Linear(parts) => linear(builder, parts, inputs)?,
         Op::Attention(attention) => decompose_attention(builder, attention, inputs)?,
@@ -88,6 +92,29 @@ fn layer_norm(
     let beta = b.cast("beta", beta, ty.dtype)?;
     let scaled = b.mul("scaled", normalised, gamma)?;
     b.add("", scaled, beta)
+}
+
+/// Rows are added from the first table to the last, in f32 where the result is narrower.
+fn embed_layer_norm(
+    b: &mut GraphBuilder,
+    pairs: &[ValueId],
+    [gamma, beta]: [ValueId; 2],
+    dtype: DType,
+    epsilon: f64,
+) -> Result<ValueId> {
+    let wide = if matches!(dtype, DType::F16 | DType::Bf16) { DType::F32 } else { dtype };
+    let mut sum = None;
+    for pair in pairs.chunks_exact(2) {
+        let rows = b.gather("rows", pair[0], 0, pair[1])?;
+        let rows = b.cast("rows.wide", rows, wide)?;
+        sum = Some(match sum {
+            None => rows,
+            Some(before) => b.add("sum", before, rows)?,
+        });
+    }
+    let sum = sum.ok_or_else(|| Error::shape("", "EmbedLayerNorm", "takes at least one table"))?;
+    let normalised = b.layer_norm("norm", sum, gamma, beta, epsilon)?;
+    if wide == dtype { Ok(normalised) } else { b.cast("", normalised, dtype) }
 }
 
 fn gelu(b: &mut GraphBuilder, x: ValueId, form: GeluForm) -> Result<ValueId> {

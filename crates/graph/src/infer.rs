@@ -135,6 +135,7 @@ fn infer_rule(op: &Op, inputs: &[&TensorType]) -> Rule<Vec<TensorType>> {
             require(x == residual, || "x and the residual must be alike".into())?;
             one(layer_norm(*epsilon, x, gamma, beta)?)
         }
+        Op::EmbedLayerNorm { dtype, epsilon } => one(embed_layer_norm(*dtype, *epsilon, inputs)?),
         Op::Gelu(_) => {
             let [x] = exactly(inputs)?;
             is_float("x", x)?;
@@ -155,6 +156,30 @@ fn infer_rule(op: &Op, inputs: &[&TensorType]) -> Rule<Vec<TensorType>> {
             implementation.infer(&inputs.iter().map(|&ty| ty.clone()).collect::<Vec<_>>())
         }
     }
+}
+
+fn embed_layer_norm(dtype: DType, epsilon: f64, inputs: &[&TensorType]) -> Rule<TensorType> {
+    let wrong = || {
+        format!("takes a table and an index, more such pairs, gamma and beta; got {} inputs", inputs.len())
+    };
+    let [pairs @ .., gamma, beta] = inputs else { return Err(wrong()) };
+    let (pairs, []) = pairs.as_chunks::<2>() else { return Err(wrong()) };
+    let [first, first_index] = pairs.first().ok_or_else(wrong)?;
+    let [_, hidden] = first.shape.as_slice() else {
+        return Err(format!("tables are [rows, hidden], one is {first}"));
+    };
+    for [table, index] in pairs {
+        is_float("a table", table)?;
+        is_index(index)?;
+        require(table.shape.len() == 2 && table.shape[1] == *hidden, || {
+            format!("every table must be [rows, {hidden}], one is {table}")
+        })?;
+        require(index.shape == first_index.shape, || {
+            format!("every index must be of shape {first_index}, one is {index}")
+        })?;
+    }
+    let shape = first_index.shape.iter().chain([hidden]).cloned().collect::<Vec<_>>();
+    layer_norm(epsilon, &TensorType::new(dtype, shape), gamma, beta)
 }
 
 fn require(holds: bool, reason: impl FnOnce() -> String) -> Rule<()> {

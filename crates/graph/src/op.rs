@@ -262,6 +262,15 @@ pub enum Op {
         /// Inside the root.
         epsilon: f64,
     },
+    /// LayerNorm of a sum of table rows: `LayerNorm(table_1[index_1] + table_2[index_2] + ..)`, as BERT begins. Inputs are
+    /// table `[rows, hidden]` and index (i64 or i32 in range, all of one shape) for each, then gamma and beta; every table may be
+    /// stored in a float dtype of its own. In f32 where the output is narrower, with one rounding at the end.
+    EmbedLayerNorm {
+        /// The output's dtype.
+        dtype: DType,
+        /// Inside the root.
+        epsilon: f64,
+    },
     /// GELU in the named form.
     Gelu(GeluForm),
     /// `activation(x weight^T + bias) + residual`: x `[.., in]`, weight `[out, in]`; weight and bias may be stored in
@@ -338,6 +347,7 @@ impl Op {
             Op::Softmax { .. } => "Softmax",
             Op::LayerNorm { .. } => "LayerNorm",
             Op::AddLayerNorm { .. } => "AddLayerNorm",
+            Op::EmbedLayerNorm { .. } => "EmbedLayerNorm",
             Op::Gelu(GeluForm::Erf) => "GeluErf",
             Op::Gelu(GeluForm::Tanh) => "GeluTanh",
             Op::Linear(linear) => match (linear.activation, linear.residual) {
@@ -362,6 +372,7 @@ impl Op {
             Op::Softmax { .. }
                 | Op::LayerNorm { .. }
                 | Op::AddLayerNorm { .. }
+                | Op::EmbedLayerNorm { .. }
                 | Op::Gelu(_)
                 | Op::Linear(_)
                 | Op::Attention(_)

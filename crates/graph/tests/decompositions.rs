@@ -44,6 +44,21 @@ fn composites() -> Vec<(Op, Vec<TensorType>)> {
             Op::AddLayerNorm { epsilon: 0.0 },
             vec![ty(x, &[2, 4]), ty(x, &[2, 4]), ty(x, &[4]), ty(DType::Bf16, &[4])],
         ),
+        (
+            Op::EmbedLayerNorm { dtype: DType::F16, epsilon: 1e-5 },
+            vec![ty(DType::F16, &[7, 4]), ty(DType::I64, &[2, 3]), ty(DType::F16, &[4]), ty(x, &[4])],
+        ),
+        (
+            Op::EmbedLayerNorm { dtype: x, epsilon: 1e-5 },
+            vec![
+                ty(DType::Bf16, &[7, 4]),
+                ty(DType::I32, &[3]),
+                ty(x, &[1, 4]),
+                ty(DType::I64, &[3]),
+                ty(x, &[4]),
+                ty(x, &[4]),
+            ],
+        ),
         (Op::Gelu(GeluForm::Erf), vec![ty(x, &[])]),
         (Op::Gelu(GeluForm::Tanh), vec![ty(x, &[0, 3])]),
     ];

@@ -49,6 +49,7 @@ fn ops_refuse_what_does_not_fit_and_say_why() {
     let reshape = |shape: &[usize]| Op::Reshape { shape: shape.iter().map(|&e| Dim::from(e)).collect() };
     let expand = |shape: &[usize]| Op::Expand { shape: shape.iter().map(|&e| Dim::from(e)).collect() };
     let slice = |axis, start, step, length: usize| Op::Slice { axis, start, step, length: length.into() };
+    let embed = Op::EmbedLayerNorm { dtype: F32, epsilon: 1e-5 };
     let cases: Vec<(Op, Vec<TensorType>, &str)> = vec![
         (Op::Unary(UnaryOp::Exp), vec![], "takes 1 inputs, got 0"),
         (Op::Unary(UnaryOp::Exp), vec![ty(I64, &[2])], "is not defined for i64"),
@@ -133,6 +134,24 @@ fn ops_refuse_what_does_not_fit_and_say_why() {
             vec![x.clone(), row.clone(), row.clone(), row.clone()],
             "x and the residual must be alike",
         ),
+        (embed.clone(), vec![row.clone(), row.clone()], "takes a table and an index, more such pairs"),
+        (embed.clone(), vec![x.clone(), row.clone(), row.clone()], "takes a table and an index"),
+        (
+            embed.clone(),
+            vec![row.clone(), ty(I64, &[2]), row.clone(), row.clone()],
+            "tables are [rows, hidden]",
+        ),
+        (
+            embed.clone(),
+            vec![x.clone(), ty(I64, &[2]), ty(F32, &[2, 4]), ty(I64, &[2]), row.clone(), row.clone()],
+            "every table must be [rows, 3]",
+        ),
+        (
+            embed.clone(),
+            vec![x.clone(), ty(I64, &[2]), x.clone(), ty(I64, &[4]), row.clone(), row.clone()],
+            "every index must be of shape i64[2]",
+        ),
+        (embed, vec![x.clone(), ty(I64, &[2]), ty(F32, &[2]), row.clone()], "gamma must be [3]"),
         (Op::Gelu(GeluForm::Erf), vec![ty(I64, &[2])], "x must be a float, is i64"),
         (linear(false, false), vec![x.clone()], "takes 2 inputs, got 1"),
         (linear(false, false), vec![x.clone(), row.clone()], "the weight must be [out, in]"),

@@ -77,6 +77,10 @@ pub struct DeviceInfo {
     pub default_dtype: DType,
     /// Whether packing sequences pays on it, so that sessions do so unless told otherwise.
     pub prefers_packing: bool,
+    /// Whether one program for many batches of about one size pays on it, since making a program costs more there than
+    /// what is computed in vain; sessions then fill batches up, unless told otherwise.
+    #[serde(default)]
+    pub prefers_buckets: bool,
     /// Whether it is a simulator or an emulator; reports say so wherever it shows.
     pub simulated: bool,
     /// Whether it computes on this machine's processor, whose multiply-adds are then the most that it can do. What an

@@ -21,11 +21,32 @@ pub trait Executable: Send {
     /// What went wrong during the run.
     fn wait(&mut self) -> Result<()>;
 
-    /// How long the last run took on the device itself, from its first command to its last; asked after
-    /// [`Executable::wait`]. `None` where the device measures no time of its own, or did not for that run.
+    /// How long the last run took on the device itself, from its first command to its last, copies of a staged run included;
+    /// asked after it was waited for. `None` where the device measures no time of its own, or did not for that run.
     fn device_time(&self) -> Option<Duration> {
         None
     }
+
+    /// The way from host memory to host memory that this program prefers to a copy for each buffer; `None`: it has none, and
+    /// is to be given buffers.
+    fn staged(&mut self) -> Option<&mut dyn Staged> {
+        None
+    }
+
+    /// Bytes that are this program's alone while it rests; `None`: its arena and its buffers.
+    fn resting_bytes(&self) -> Option<usize> {
+        None
+    }
+}
+
+/// A program with host memory of its own that its device reads and writes as part of the run.
+pub trait Staged {
+    /// A whole run: `inputs` in, `outputs` (outputs, then taps) out, in the program's order.
+    ///
+    /// # Errors
+    /// [`Error::Program`](crate::Error::Program) for slices of other sizes; otherwise as [`Executable::submit`] and
+    /// [`Executable::wait`].
+    fn run(&mut self, inputs: &[&[u8]], outputs: &mut [&mut [u8]], cancel: &Cancel) -> Result<()>;
 }
 
 /// A flag that stops a run between two steps. Clones share it.

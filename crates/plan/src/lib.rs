@@ -6,6 +6,7 @@
 //! claims, lay out the arena. No pass removes a checkpoint.
 
 mod assemble;
+mod buckets;
 mod error;
 mod fold;
 mod fuse;
@@ -13,14 +14,17 @@ mod legalize;
 mod memory;
 mod options;
 mod pack;
+mod padding;
 mod prepared;
 mod query;
+mod rows;
 mod sequences;
 
 pub use error::{Error, Result};
 pub use lockstep_hal as hal;
 pub use memory::{Block, Layout, lay_out};
-pub use options::{Fallback, Packing, PlanOptions};
+pub use options::{Extents, Fallback, Packing, PlanOptions};
 pub use pack::PackingOutcome;
+pub use padding::PaddedBatch;
 pub use prepared::{BoundProgram, NodePlan, Prepared};
 pub use sequences::{Derived, DerivedInput, MaskInput};

@@ -12,6 +12,18 @@ pub enum Packing {
     Off,
 }
 
+/// Whether a program is made for the very extents of a batch, or for a bucket that many batches fit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Extents {
+    /// Buckets where the device prefers them and the graph allows it.
+    #[default]
+    Auto,
+    /// Buckets where the graph allows it.
+    Bucketed,
+    /// Never a bucket.
+    Exact,
+}
+
 /// What happens to a node that the device refuses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fallback {
@@ -27,6 +39,8 @@ pub enum Fallback {
 pub struct PlanOptions {
     /// Whether sequences are packed.
     pub packing: Packing,
+    /// Whether batches are filled up to a bucket.
+    pub extents: Extents,
     /// What happens to refused nodes.
     pub fallback: Fallback,
     /// Whether nodes are fused where the device runs the fused op.
@@ -35,6 +49,6 @@ pub struct PlanOptions {
 
 impl Default for PlanOptions {
     fn default() -> Self {
-        Self { packing: Packing::Auto, fallback: Fallback::Deny, fuse: true }
+        Self { packing: Packing::Auto, extents: Extents::Auto, fallback: Fallback::Deny, fuse: true }
     }
 }

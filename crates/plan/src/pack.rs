@@ -1,10 +1,11 @@
 //! Packing: sequences of unequal length cost what their tokens cost.
 //!
-//! `[batch, seq, ..]` becomes `[tokens, ..]` from the inputs on: token ids are gathered by an index that the host derives
-//! from the mask, attention and pooling take sequence ends, and outputs are scattered back by `IndexAdd` into zeros. So
+//! `[batch, seq, ..]` becomes `[tokens, ..]` from the inputs on: the host takes the tokens out of the inputs as the mask says,
+//! attention and pooling take sequence ends, and outputs are scattered back by `IndexAdd` into zeros. So
 //! positions that the mask leaves out give zeros instead of what padding happens to compute. A graph is packed whole or
 //! not at all: a node that mixes positions without the mask (a softmax over `seq`, a dense attention) forbids it.
 
+use crate::rows::keeps_rows_apart;
 use crate::sequences::{Derived, DerivedInput, MaskInput};
 use lockstep_hal::graph::{
     Attention, DType, Dim, Graph, Node, Op, Result, Rewriter, Sequences, TensorType, ValueId,
@@ -24,6 +25,8 @@ pub enum PackingOutcome {
 pub(crate) struct Packed {
     pub(crate) graph: Graph,
     pub(crate) derived: Vec<DerivedInput>,
+    /// A node after which sequences may know of each other, if there is one: such batches cannot be filled up.
+    pub(crate) mixes_rows: Option<String>,
 }
 
 /// Packs a graph whose sequences `mask` describes; `Err` inside says which node forbids it.
@@ -40,6 +43,7 @@ pub(crate) fn pack(
         packed: HashMap::new(),
         masks: BTreeSet::from([mask_id]),
         derived: Vec::new(),
+        mixes_rows: None,
     };
     for node in graph.nodes() {
         if let Some(reason) = packer.node(node)? {
@@ -60,6 +64,7 @@ struct Packer<'a> {
     /// The mask and the values that say the same.
     masks: BTreeSet<ValueId>,
     derived: Vec<(DerivedInput, ValueId)>,
+    mixes_rows: Option<String>,
 }
 
 impl Packer<'_> {
@@ -76,32 +81,33 @@ impl Packer<'_> {
         if let Some((_, id)) = self.derived.iter().find(|(input, _)| input.kind == kind) {
             return Ok(*id);
         }
-        let (name, extent) = match kind {
-            Derived::TokenIndex => ("packing.token_index".to_owned(), self.tokens.clone()),
-            Derived::Position => ("packing.position".to_owned(), self.tokens.clone()),
-            Derived::SequenceEnds => ("packing.sequence_ends".to_owned(), self.dims[0].clone()),
-            Derived::TokenAt(position) => (format!("packing.token_at_{position}"), self.dims[0].clone()),
+        let index = |extent: &Dim| TensorType::new(DType::I64, [extent.clone()]);
+        let (name, ty) = match kind {
+            Derived::TokensOf(number) => {
+                let input = self.old.value(self.old.inputs()[number]);
+                let ty = TensorType::new(input.ty.dtype, self.packed_shape(&input.ty.shape));
+                (format!("packing.{}", input.name), ty)
+            }
+            Derived::TokenIndex => ("packing.token_index".to_owned(), index(&self.tokens)),
+            Derived::Position => ("packing.position".to_owned(), index(&self.tokens)),
+            Derived::SequenceEnds => ("packing.sequence_ends".to_owned(), index(&self.dims[0])),
+            Derived::TokenAt(position) => (format!("packing.token_at_{position}"), index(&self.dims[0])),
         };
-        let id = self.rewriter.builder.input(&name, TensorType::new(DType::I64, [extent]))?;
+        let id = self.rewriter.builder.input(&name, ty)?;
         self.derived.push((DerivedInput { name, kind }, id));
         Ok(id)
     }
 
-    /// The packed form of an old value of `[batch, seq, ..]`; inputs are gathered on first use.
+    /// The packed form of an old value of `[batch, seq, ..]`.
     fn packed(&mut self, id: ValueId) -> Result<Option<ValueId>> {
         if let Some(&new) = self.packed.get(&id) {
             return Ok(Some(new));
         }
-        if !self.old.inputs().contains(&id) || !self.is_padded(id) || self.masks.contains(&id) {
+        let number = self.old.inputs().iter().position(|&input| input == id);
+        let Some(number) = number.filter(|_| self.is_padded(id) && !self.masks.contains(&id)) else {
             return Ok(None);
-        }
-        let mut flat = vec![Dim::product(&self.dims)];
-        flat.extend_from_slice(&self.shape(id)[2..]);
-        let name = format!("packing.{}", self.old.value(id).name);
-        let input = self.rewriter.value(id)?;
-        let flat = self.rewriter.builder.reshape(&name, input, &flat)?;
-        let index = self.derive(Derived::TokenIndex)?;
-        let new = self.rewriter.builder.gather(&name, flat, 0, index)?;
+        };
+        let new = self.derive(Derived::TokensOf(number))?;
         self.packed.insert(id, new);
         Ok(Some(new))
     }
@@ -128,6 +134,9 @@ impl Packer<'_> {
             return Ok(Some("reads the mask itself".into()));
         }
         if inputs.iter().all(Option::is_none) && !reads_mask {
+            if self.mixes_rows.is_none() && !keeps_rows_apart(self.old, node, &self.dims) {
+                self.mixes_rows = Some(format!("{} ({})", node.name, node.op));
+            }
             self.rewriter.copy(node)?;
             return Ok(None);
         }
@@ -277,9 +286,7 @@ impl Packer<'_> {
                 _ => false,
             };
             if per_position {
-                let rows = self.rewriter.builder.reshape("packing.rows", new, &shape[1 - lead..])?;
-                let position = self.derive(Derived::Position)?;
-                operands.push(self.rewriter.builder.gather("packing.by_position", rows, 0, position)?);
+                operands.push(self.by_position(id, new, &shape[1 - lead..])?);
             } else if lead == 0 && shape[..2] == [Dim::from(1), Dim::from(1)] {
                 operands.push(self.rewriter.builder.reshape("packing.rest", new, &shape[2..])?);
             } else if lead >= 2 || (lead == 1 && shape[0] == Dim::from(1)) {
@@ -289,6 +296,27 @@ impl Packer<'_> {
             }
         }
         Ok(Ok(operands))
+    }
+
+    /// The rows of a value that varies with the position, `[seq, ..]` or `[1, seq, ..]`, for each token. The first rows of a
+    /// table, cast or not, are read from the table itself: no copy of it is made first.
+    fn by_position(&mut self, old: ValueId, new: ValueId, shape: &[Dim]) -> Result<ValueId> {
+        let position = self.derive(Derived::Position)?;
+        let (sliced, cast) = match self.old.producer(old) {
+            Some(Node { op: Op::Cast { to }, inputs, .. }) => (inputs[0], Some(*to)),
+            _ => (old, None),
+        };
+        let first_rows = |node: &&Node| matches!(&node.op, Op::Slice { axis: 0, start: 0, step: 1, length } if *length == self.dims[1]);
+        if let Some(slice) = self.old.producer(sliced).filter(first_rows) {
+            let table = self.rewriter.value(slice.inputs[0])?;
+            let rows = self.rewriter.builder.gather("packing.by_position", table, 0, position)?;
+            return match cast {
+                None => Ok(rows),
+                Some(to) => self.rewriter.builder.cast("packing.by_position.cast", rows, to),
+            };
+        }
+        let rows = self.rewriter.builder.reshape("packing.rows", new, shape)?;
+        self.rewriter.builder.gather("packing.by_position", rows, 0, position)
     }
 
     /// Scatters outputs and checkpoints back and names them.
@@ -311,7 +339,7 @@ impl Packer<'_> {
         }
         let graph = self.rewriter.finish()?;
         let derived: Vec<DerivedInput> = self.derived.into_iter().map(|(input, _)| input).collect();
-        Ok(Ok(Packed { graph, derived }))
+        Ok(Ok(Packed { graph, derived, mixes_rows: self.mixes_rows }))
     }
 
     fn scatter(&mut self, old: ValueId, packed: ValueId) -> Result<ValueId> {

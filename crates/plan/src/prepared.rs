@@ -1,9 +1,11 @@
 //! A graph made ready for a device, and its programs for given extents.
 
+use crate::padding::{PaddedBatch, Padding};
 use crate::sequences::Tokens;
 use crate::{
-    DerivedInput, Error, Fallback, MaskInput, Packing, PackingOutcome, PlanOptions, Result,
-    assemble::assemble, fold::fold, fuse::fuse, legalize::legalize, pack::pack, query::support_of,
+    DerivedInput, Error, Extents, Fallback, MaskInput, Packing, PackingOutcome, PlanOptions, Result,
+    assemble::assemble, fold::fold, fuse::fuse, fuse::fuse_packed, legalize::legalize, pack::Packed,
+    pack::pack, query::support_of,
 };
 use lockstep_hal::graph::{Graph, HostTensor, Symbol, SymbolValues, TensorType, ValueId};
 use lockstep_hal::{Device, Program, Provenance, Support};
@@ -36,6 +38,7 @@ pub struct Prepared {
     mask: Option<MaskInput>,
     derived: Vec<DerivedInput>,
     packing: PackingOutcome,
+    padding: std::result::Result<Padding, String>,
 }
 
 /// A program and what its buffers mean.
@@ -62,10 +65,24 @@ impl Prepared {
         let fused = if options.fuse { fuse(&source, Some(device.as_ref()))? } else { source.clone() };
         // What the mask is does not depend on the device: rows without a token are refused everywhere.
         let mask = MaskInput::find(&fuse(&source, None)?).ok().map(|(_, mask)| mask);
-        let (packed, derived, packing) = packed(&fused, device.as_ref(), options.packing)?;
-        let legal = legalize(&packed, device.as_ref(), options.fallback, BTreeMap::new())?;
+        let Planned { graph, derived, mixes_rows, packing } =
+            packed(&fused, device.as_ref(), options.packing)?;
+        let padding = match (options.extents, mixes_rows, &mask) {
+            (Extents::Exact, ..) => Err("buckets are off".into()),
+            (Extents::Auto, ..) if !device.info().prefers_buckets => {
+                Err(format!("{} does not prefer them", device.info().id))
+            }
+            (_, Some(node), _) => Err(format!("sequences may know of each other after {node}")),
+            (_, None, Some(mask)) if packing == PackingOutcome::Packed => {
+                Padding::new(&source, mask, &derived)
+            }
+            _ => Err("sequences are not packed".into()),
+        };
+        let graph = if options.fuse { fuse_packed(&graph, device.as_ref())? } else { graph };
+        let legal = legalize(&graph, device.as_ref(), options.fallback, BTreeMap::new())?;
         let graph = fold(&legal.graph, &device)?;
-        tracing::debug!(device = %device.info().id, nodes = graph.nodes().len(), ?packing, "prepared");
+        let exact = padding.as_ref().err();
+        tracing::debug!(device = %device.info().id, nodes = graph.nodes().len(), ?packing, ?exact, "prepared");
         Ok(Self {
             device,
             source,
@@ -75,6 +92,7 @@ impl Prepared {
             mask,
             derived,
             packing,
+            padding,
         })
     }
 
@@ -112,6 +130,32 @@ impl Prepared {
         &self.packing
     }
 
+    /// Why programs are made for the very extents of each batch; `None` where they are made for buckets.
+    pub fn why_exact(&self) -> Option<&str> {
+        self.padding.as_ref().err().map(String::as_str)
+    }
+
+    /// The batch with as many sequences and positions more as fill its bucket; `None` where it stays as it is, as it also
+    /// does where no bucket holds it. Input types are the caller's to check first.
+    ///
+    /// # Errors
+    /// Inputs that are not of their declared type.
+    pub fn padded(&self, inputs: &BTreeMap<&str, &HostTensor>) -> Result<Option<PaddedBatch>> {
+        self.padding.as_ref().map_or(Ok(None), |padding| padding.padded(&self.source, inputs))
+    }
+
+    /// What was asked for of an output or tap of that name, from the result of a padded batch.
+    ///
+    /// # Errors
+    /// A result that is not of its declared type.
+    pub fn cut(&self, batch: &PaddedBatch, name: &str, result: &HostTensor) -> Result<HostTensor> {
+        let named = self.source.outputs().iter().chain(self.source.checkpoints());
+        match named.into_iter().find(|(given, _)| given == name) {
+            Some((_, id)) => batch.cut(result, &self.source.value(*id).ty),
+            None => Ok(result.clone()),
+        }
+    }
+
     /// The input that says which positions count, `[batch, seq]`, if the graph has one.
     pub fn mask_input(&self) -> Option<&str> {
         self.mask.as_ref().map(|mask| mask.name.as_str())
@@ -133,8 +177,10 @@ impl Prepared {
             return Ok(Vec::new());
         }
         symbols.insert(Symbol::new("tokens"), tokens.count());
+        let named = |&id: &ValueId| inputs.get(self.source.value(id).name.as_str()).copied();
+        let numbered: Vec<Option<&HostTensor>> = self.source.inputs().iter().map(named).collect();
         (self.derived.iter())
-            .map(|input| Ok((input.name.clone(), tokens.derive(&mask.name, input.kind)?)))
+            .map(|input| Ok((input.name.clone(), tokens.derive(&mask.name, input.kind, &numbered)?)))
             .collect()
     }
 
@@ -143,6 +189,10 @@ impl Prepared {
     /// # Errors
     /// Shape errors at these extents; an output or checkpoint the graph does not have; nodes the device refuses.
     pub fn bind(&self, symbols: &SymbolValues, outputs: &[&str], taps: &[&str]) -> Result<BoundProgram> {
+        if self.packing == PackingOutcome::Packed {
+            // What packing leaves nothing of, such as a slice of a table that is shorter than the rows, is refused all the same.
+            self.source.select(outputs, taps)?.bound(symbols)?;
+        }
         let selected = self.graph.select(outputs, taps)?.bound(symbols)?;
         let legal = legalize(&selected, self.device.as_ref(), self.fallback, self.provenance.clone())?;
         let program = assemble(&legal.graph, self.device.as_ref(), &legal.provenance)?;
@@ -159,12 +209,21 @@ impl Prepared {
     }
 }
 
-fn packed(
-    graph: &Graph,
-    device: &dyn Device,
-    packing: Packing,
-) -> Result<(Graph, Vec<DerivedInput>, PackingOutcome)> {
-    let padded = |reason: String| (graph.clone(), Vec::new(), PackingOutcome::Padded(reason));
+/// A graph, packed or not.
+struct Planned {
+    graph: Graph,
+    derived: Vec<DerivedInput>,
+    mixes_rows: Option<String>,
+    packing: PackingOutcome,
+}
+
+fn packed(graph: &Graph, device: &dyn Device, packing: Packing) -> Result<Planned> {
+    let padded = |reason: String| Planned {
+        graph: graph.clone(),
+        derived: Vec::new(),
+        mixes_rows: None,
+        packing: PackingOutcome::Padded(reason),
+    };
     let refused = |reason: String| match packing {
         Packing::Required => Err(Error::CannotPack { reason }),
         _ => Ok(padded(reason)),
@@ -179,7 +238,9 @@ fn packed(
     match MaskInput::find(graph) {
         Err(reason) => refused(reason),
         Ok((id, mask)) => match pack(graph, id, &mask)? {
-            Ok(packed) => Ok((packed.graph, packed.derived, PackingOutcome::Packed)),
+            Ok(Packed { graph, derived, mixes_rows }) => {
+                Ok(Planned { graph, derived, mixes_rows, packing: PackingOutcome::Packed })
+            }
             Err(reason) => refused(reason),
         },
     }

@@ -4,6 +4,7 @@ use crate::{Error, Result};
 use lockstep_hal::graph::{
     Attention, CompareOp, DType, Dim, Graph, HostTensor, Op, Sequences, Symbol, ValueId,
 };
+use lockstep_hal::tensor::{AlignedBytes, Bytes};
 
 /// The input that masks keys: `[batch, seq]`, nonzero where a token counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct MaskInput {
 /// What an input that packing added holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Derived {
+    /// `[tokens, ..]`: the tokens of the caller's input of that number, which is `[batch, seq, ..]`.
+    TokensOf(usize),
     /// i64 `[tokens]`: where each token is in the flattened `[batch * seq]`.
     TokenIndex,
     /// i64 `[tokens]`: each token's position in its row.
@@ -27,7 +30,7 @@ pub enum Derived {
     TokenAt(usize),
 }
 
-/// An input that a run computes from the mask instead of asking the caller.
+/// An input that a run computes on the host from the mask and the caller's inputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DerivedInput {
     /// Its name in the packed graph.
@@ -137,10 +140,31 @@ impl Tokens {
         self.index.len()
     }
 
-    /// What a derived input holds.
-    pub(crate) fn derive(&self, input: &str, kind: Derived) -> Result<HostTensor> {
+    /// The tokens of a `[batch, seq, ..]` tensor: `[tokens, ..]`.
+    fn of(&self, tensor: &HostTensor) -> Result<HostTensor> {
+        let rest = tensor.shape().get(2..).unwrap_or_default();
+        let bytes = rest.iter().product::<usize>() * tensor.dtype().size();
+        let mut tokens = AlignedBytes::zeroed(self.count() * bytes);
+        for (&at, token) in self.index.iter().zip(tokens.as_mut_slice().chunks_exact_mut(bytes.max(1))) {
+            token.copy_from_slice(&tensor.bytes()[at as usize * bytes..][..bytes]);
+        }
+        let shape = [&[self.count()], rest].concat();
+        Ok(HostTensor::from_bytes(tensor.dtype(), &shape, Bytes::owned(tokens))?)
+    }
+
+    /// What a derived input holds; `inputs` are the caller's, as the graph numbers them.
+    pub(crate) fn derive(
+        &self,
+        input: &str,
+        kind: Derived,
+        inputs: &[Option<&HostTensor>],
+    ) -> Result<HostTensor> {
         let seq = self.seq as i64;
         let values: Vec<i64> = match kind {
+            Derived::TokensOf(number) => {
+                let missing = || Error::Mask { input: input.to_owned(), reason: "came alone".into() };
+                return self.of(inputs.get(number).copied().flatten().ok_or_else(missing)?);
+            }
             Derived::TokenIndex => self.index.clone(),
             Derived::Position => self.index.iter().map(|&at| at % seq).collect(),
             Derived::SequenceEnds => self.ends.clone(),

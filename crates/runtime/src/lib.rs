@@ -27,6 +27,6 @@ pub use lockstep_plan::hal;
 pub use lockstep_plan::hal::graph;
 pub use lockstep_plan::hal::tensor;
 pub use lockstep_plan::hal::{Backend, Cancel, Device, DeviceInfo};
-pub use lockstep_plan::{Fallback, Packing, PackingOutcome, PlanOptions};
+pub use lockstep_plan::{Extents, Fallback, Packing, PackingOutcome, PlanOptions};
 pub use registry::{Probe, Registry};
 pub use session::{RunOptions, RunResult, Session, SessionBuilder};

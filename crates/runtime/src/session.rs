@@ -2,13 +2,14 @@
 //!
 //! A session prepares the graph once, then keeps a compiled program per set of extents, outputs and taps. Programs that
 //! are not running wait in a small least-recently-used store; two runs at once take two programs. Weights are shared by
-//! all of them, through the device.
+//! all of them, through the device. Where the device prefers it a batch is filled up to a bucket first, so that few programs
+//! serve all batches, and results are cut back.
 
 use crate::{Error, Result, inputs::bind_inputs};
 use lockstep_plan::hal::graph::{Graph, HostTensor, SymbolValues, TensorType};
 use lockstep_plan::hal::tensor::{AlignedBytes, Bytes};
 use lockstep_plan::hal::{Buffer, Cancel, Device, Executable, Usage};
-use lockstep_plan::{BoundProgram, Fallback, Packing, PlanOptions, Prepared};
+use lockstep_plan::{BoundProgram, Extents, Fallback, Packing, PlanOptions, Prepared};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,6 +37,13 @@ impl SessionBuilder {
     /// Whether sequences are packed; by default where the device prefers it.
     pub fn packing(mut self, packing: Packing) -> Self {
         self.options.packing = packing;
+        self
+    }
+
+    /// Whether programs are made for each batch's extents or for buckets; by default as the device prefers. The bits are the
+    /// same where the device is batch invariant.
+    pub fn extents(mut self, extents: Extents) -> Self {
+        self.options.extents = extents;
         self
     }
 
@@ -161,6 +169,7 @@ struct Compiled {
     key: Key,
     bound: BoundProgram,
     executable: Box<dyn Executable>,
+    /// Empty where the program brings its own staging.
     io: Vec<Buffer>,
     bytes: usize,
 }
@@ -206,11 +215,38 @@ impl Session {
     /// cannot take (an id outside its table), a cancelled run ([`Error::is_cancelled`]), or a fault of the device.
     pub fn run_with(&self, inputs: &[(&str, &HostTensor)], options: &RunOptions<'_>) -> Result<RunResult> {
         let _span = tracing::debug_span!("run", device = %self.prepared.device().info().id).entered();
-        let mut given = by_name(inputs)?;
-        let mut symbols = bind_inputs(self.prepared.source(), &given)?;
-        let derived = self.prepared.derive(&mut symbols, &given)?;
-        given.extend(derived.iter().map(|(name, tensor)| (name.as_str(), tensor)));
+        let given = by_name(inputs)?;
+        let symbols = bind_inputs(self.prepared.source(), &given)?;
+        let Some(batch) = self.prepared.padded(&given)? else {
+            return self.run_given(given, symbols, options);
+        };
+        let padded = batch.inputs();
+        let bucket = bind_inputs(self.prepared.source(), &padded)?;
+        match self.run_given(padded, bucket, options) {
+            // The graph takes no batch as long as the bucket's.
+            Err(Error::Plan(lockstep_plan::Error::Graph(error))) => {
+                tracing::debug!(%error, "no bucket");
+                self.run_given(given, symbols, options)
+            }
+            ran => {
+                let mut ran = ran?;
+                for (name, tensor) in ran.outputs.iter_mut().chain(&mut ran.taps) {
+                    *tensor = self.prepared.cut(&batch, name, tensor)?;
+                }
+                Ok(ran)
+            }
+        }
+    }
 
+    fn run_given(
+        &self,
+        given: BTreeMap<&str, &HostTensor>,
+        mut symbols: SymbolValues,
+        options: &RunOptions<'_>,
+    ) -> Result<RunResult> {
+        let derived = self.prepared.derive(&mut symbols, &given)?;
+        let mut given = given;
+        given.extend(derived.iter().map(|(name, tensor)| (name.as_str(), tensor)));
         let mut compiled = self.take(self.key(symbols, options))?;
         let ran = self.execute(&mut compiled, &given, &options.cancel);
         // A failed run leaves the program as good as before: every run writes all that it reads.
@@ -218,8 +254,8 @@ impl Session {
         ran
     }
 
-    /// The program that such a run executes, and its inputs in the program's order, derived ones included; for those who
-    /// want to look at each step on its own.
+    /// The program that such a run executes at exactly these extents, and its inputs in the program's order, derived ones
+    /// included; for those who want to look at each step on its own.
     ///
     /// # Errors
     /// As [`Session::run_with`], before anything runs.
@@ -265,14 +301,16 @@ impl Session {
         let _span = tracing::debug_span!("compile", symbols = ?key.symbols).entered();
         let bound = self.prepared.bind(&key.symbols, &names(&key.outputs), &names(&key.taps))?;
         let device = self.prepared.device();
-        let executable = device.clone().compile(bound.program.clone())?;
-        let mut bytes = bound.program.arena_bytes();
+        let mut executable = device.clone().compile(bound.program.clone())?;
+        let sizes = bound.program.io().iter().map(|&id| bound.program.operand(id).bytes());
+        let bytes = bound.program.arena_bytes() + sizes.clone().sum::<usize>();
+        let bytes = executable.resting_bytes().unwrap_or(bytes);
         let mut io = Vec::new();
-        for (slot, &id) in bound.program.io().iter().enumerate() {
-            let usage = if slot < bound.program.input_count() { Usage::Input } else { Usage::Output };
-            let size = bound.program.operand(id).bytes();
-            io.push(device.alloc(size, usage)?);
-            bytes += size;
+        if executable.staged().is_none() {
+            for (slot, size) in sizes.enumerate() {
+                let usage = if slot < bound.program.input_count() { Usage::Input } else { Usage::Output };
+                io.push(device.alloc(size, usage)?);
+            }
         }
         Ok(Compiled { key, bound, executable, io, bytes })
     }
@@ -291,19 +329,33 @@ impl Session {
         inputs: &BTreeMap<&str, &HostTensor>,
         cancel: &Cancel,
     ) -> Result<RunResult> {
-        let device = self.prepared.device();
-        for (slot, name) in compiled.bound.inputs.iter().enumerate() {
-            let tensor = inputs.get(name.as_str()).ok_or_else(|| not_given(name))?;
-            device.write(&compiled.io[slot], 0, tensor.bytes())?;
+        let Compiled { bound, executable, io, .. } = compiled;
+        let given = bound.inputs.iter().map(|name| {
+            inputs.get(name.as_str()).map(|tensor| tensor.bytes()).ok_or_else(|| not_given(name))
+        });
+        let given: Vec<&[u8]> = given.collect::<Result<_>>()?;
+        let produced = &bound.program.io()[given.len()..];
+        let sizes = produced.iter().map(|&id| bound.program.operand(id).bytes());
+        let mut results: Vec<AlignedBytes> = sizes.map(AlignedBytes::zeroed).collect();
+        if let Some(staged) = executable.staged() {
+            let mut targets: Vec<&mut [u8]> = results.iter_mut().map(AlignedBytes::as_mut_slice).collect();
+            staged.run(&given, &mut targets, cancel)?;
+        } else {
+            let device = self.prepared.device();
+            for (buffer, bytes) in io.iter().zip(&given) {
+                device.write(buffer, 0, bytes)?;
+            }
+            executable.submit(io, cancel)?;
+            executable.wait()?;
+            for (buffer, result) in io[given.len()..].iter().zip(&mut results) {
+                device.read(buffer, 0, result.as_mut_slice())?;
+            }
         }
-        compiled.executable.submit(&compiled.io, cancel)?;
-        compiled.executable.wait()?;
-        let (_, results) = compiled.io.split_at(compiled.bound.inputs.len());
-        let (outputs, taps) = results.split_at(compiled.bound.outputs.len());
+        let mut results = results.into_iter();
         Ok(RunResult {
-            outputs: read_all(device.as_ref(), &compiled.bound.outputs, outputs)?,
-            taps: read_all(device.as_ref(), &compiled.bound.taps, taps)?,
-            device_time: compiled.executable.device_time(),
+            outputs: named(&bound.outputs, &mut results)?,
+            taps: named(&bound.taps, &mut results)?,
+            device_time: executable.device_time(),
         })
     }
 }
@@ -326,16 +378,14 @@ fn not_given(name: &str) -> Error {
     Error::Input { input: name.to_owned(), reason: "the plan reads it, and nothing gives it".into() }
 }
 
-fn read_all(
-    device: &dyn Device,
+/// The next results with the names and types that the plan gives them.
+fn named(
     wanted: &[(String, TensorType)],
-    buffers: &[Buffer],
+    results: &mut dyn Iterator<Item = AlignedBytes>,
 ) -> Result<Vec<(String, HostTensor)>> {
-    let read = |(name, ty): &(String, TensorType), buffer: &Buffer| {
-        let mut bytes = AlignedBytes::zeroed(buffer.bytes());
-        device.read(buffer, 0, bytes.as_mut_slice())?;
+    let tensor = |((name, ty), bytes): (&(String, TensorType), AlignedBytes)| {
         let shape = ty.fixed_shape().unwrap_or_default();
         Ok((name.clone(), HostTensor::from_bytes(ty.dtype, &shape, Bytes::owned(bytes))?))
     };
-    wanted.iter().zip(buffers).map(|(wanted, buffer)| read(wanted, buffer)).collect()
+    wanted.iter().zip(results).map(tensor).collect()
 }

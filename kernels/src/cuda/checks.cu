@@ -25,27 +25,44 @@ __device__ __forceinline__ u64 first_of_block(u64 mine) {
     return found[0];
 }
 
-// Every index lies in 0..rows. `is_sorted`, where given, becomes whether they ascend.
-KERNEL(THREADS)
-check_indices(const void* index, u32 wide, u64 count, i64 rows, Finding* finding, u32* is_sorted) {
-    u64 outside = ~0ull, descent = ~0ull;
+// The first index that does not lie in 0..rows, found by the block.
+__device__ __forceinline__ void check_range(const void* index, u32 wide, u64 count, i64 rows, Finding* finding) {
+    u64 outside = ~0ull;
     for (u64 at = threadIdx.x; at < count; at += THREADS) {
         i64 value = index_at(index, wide, at);
         if (outside == ~0ull && (value < 0 || value >= rows)) outside = at;
-        if (descent == ~0ull && at > 0 && index_at(index, wide, at - 1) > value) descent = at;
     }
     outside = first_of_block(outside);
-    __syncthreads();
-    descent = first_of_block(descent);
-    if (threadIdx.x == 0) {
-        if (outside != ~0ull) {
-            finding->position = outside;
-            finding->value = index_at(index, wide, outside);
-        }
-        if (is_sorted) *is_sorted = descent == ~0ull;
+    if (threadIdx.x == 0 && outside != ~0ull) {
+        finding->position = outside;
+        finding->value = index_at(index, wide, outside);
     }
 }
+
+// Every index lies in 0..rows. `is_sorted`, where given, becomes whether they ascend.
+KERNEL(THREADS)
+check_indices(const void* index, u32 wide, u64 count, i64 rows, Finding* finding, u32* is_sorted) {
+    check_range(index, wide, count, rows, finding);
+    if (!is_sorted) return;
+    u64 descent = ~0ull;
+    for (u64 at = threadIdx.x; at < count; at += THREADS) {
+        if (descent == ~0ull && at > 0 && index_at(index, wide, at - 1) > index_at(index, wide, at)) descent = at;
+    }
+    __syncthreads();
+    descent = first_of_block(descent);
+    if (threadIdx.x == 0) *is_sorted = descent == ~0ull;
+}
 EMULATED(check_indices)
+
+// The indices of up to three tables, a block for each; a block without an index has nothing to do.
+KERNEL(THREADS)
+check_tables(const void* index_0, u32 wide_0, i64 rows_0, Finding* finding_0, const void* index_1, u32 wide_1, i64 rows_1,
+             Finding* finding_1, const void* index_2, u32 wide_2, i64 rows_2, Finding* finding_2, u64 count) {
+    if (blockIdx.x == 0) check_range(index_0, wide_0, count, rows_0, finding_0);
+    if (blockIdx.x == 1) check_range(index_1, wide_1, count, rows_1, finding_1);
+    if (blockIdx.x == 2) check_range(index_2, wide_2, count, rows_2, finding_2);
+}
+EMULATED(check_tables)
 
 // Ends of sequences ascend from 0 to `tokens`, which the last one is.
 KERNEL(THREADS)

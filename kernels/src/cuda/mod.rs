@@ -24,6 +24,7 @@ const MODULES: &[Module] = modules![
     "cast",
     "checks",
     "elementwise",
+    "embed_layer_norm",
     "epilogue",
     "gather",
     "gelu",

@@ -133,6 +133,7 @@ pub(crate) fn prepare(context: &Context<'_>, step: &Step) -> Result<Launch> {
         Op::AddLayerNorm { epsilon } => norm::add_layer_norm(&plan, *epsilon),
         Op::Attention(attention) => attention::attention(&plan, attention),
         Op::Pool { kind, sequences } => attention::pool(&plan, *kind, *sequences),
+        Op::EmbedLayerNorm { .. } => Err(plan.unclaimed()),
         Op::Custom(op) => custom::custom(&plan, op),
     }
 }

@@ -1,10 +1,11 @@
 //! One GPU: its context, a stream, the kernels, and memory.
 
+use super::Tuning;
 use super::calls::Calls;
 use super::gemm::CublasLt;
 use super::probe::Gpu;
 use super::replay::DriverReplay;
-use crate::engine::{Engine, Memory, Recording, Replay};
+use crate::engine::{Engine, Memory, Pinned, Recording, Replay};
 use cudarc::driver::{result, sys};
 use lockstep_hal::{DeviceInfo, Error, Result};
 use std::collections::HashMap;
@@ -47,7 +48,7 @@ const OPENING: &str = "the opening of the device";
 
 impl DriverEngine {
     /// Retains the GPU's primary context, loads every kernel, and makes the stream.
-    pub(super) fn open(gpu: Gpu) -> Result<Self> {
+    pub(super) fn open(gpu: Gpu, tuning: Tuning) -> Result<Self> {
         let calls = Arc::new(Calls::new(&gpu.info.id));
         // SAFETY: the device is the driver's; it is released by `Primary`.
         let context = unsafe { result::primary_ctx::retain(gpu.device) };
@@ -57,7 +58,7 @@ impl DriverEngine {
         calls.check(OPENING, "cuCtxSetCurrent", unsafe { result::ctx::set_current(context) })?;
         let stream = result::stream::create(result::stream::StreamKind::NonBlocking);
         let stream = calls.check(OPENING, "cuStreamCreate", stream)?;
-        let cublas = CublasLt::new(&calls, gpu.capability)?;
+        let cublas = CublasLt::new(&calls, gpu.capability, tuning)?;
         let mut engine = Self {
             info: gpu.info,
             primary,
@@ -77,9 +78,12 @@ impl DriverEngine {
         let image = CString::new(ptx).map_err(|_| {
             self.calls.error(&what, "cuModuleLoadData", 0, "the PTX has a zero byte; is the build damaged?")
         })?;
+        // The driver keeps what it has compiled; that may be damaged, and the PTX, which is part of the program, is not.
+        let call =
+            "cuModuleLoadData (if the driver's cache is damaged, CUDA_CACHE_DISABLE=1 goes without it)";
         // SAFETY: the image is PTX that ends with a zero; the context is current.
         let module = unsafe { result::module::load_data(image.as_ptr().cast()) };
-        let module = self.calls.check(&what, "cuModuleLoadData", module)?;
+        let module = self.calls.check(&what, call, module)?;
         self.modules.push(module);
         for entry in lockstep_kernels::cuda::entries(ptx) {
             let symbol =
@@ -128,6 +132,17 @@ impl Engine for DriverEngine {
             answer => self.calls.check("an allocation", "cuMemAlloc", answer)?,
         };
         Ok(Arc::new(DeviceMemory { address: memory, bytes, primary: self.primary.clone() }))
+    }
+
+    fn allocate_pinned(&self, bytes: usize) -> Result<Box<dyn Pinned>> {
+        let node = "an allocation of pinned memory";
+        let _stream = self.enter(node)?;
+        // SAFETY: the memory is made defined just below. None is empty.
+        let allocated = unsafe { result::malloc_host(bytes.max(1), 0) };
+        let first: *mut u8 = self.calls.check(node, "cuMemHostAlloc", allocated)?.cast();
+        // SAFETY: so many bytes were allocated just now.
+        unsafe { first.write_bytes(0, bytes) };
+        Ok(Box::new(PinnedMemory { first, bytes, primary: self.primary.clone() }))
     }
 
     fn copy_in(&self, memory: &dyn Memory, at: usize, source: &[u8]) -> Result<()> {
@@ -225,6 +240,38 @@ impl Drop for DeviceMemory {
         unsafe {
             let _ = result::ctx::set_current(self.primary.context);
             let _ = result::free_sync(self.address);
+        }
+    }
+}
+
+/// Page-locked host memory, freed when dropped.
+#[derive(Debug)]
+struct PinnedMemory {
+    first: *mut u8,
+    bytes: usize,
+    primary: Arc<Primary>,
+}
+
+// SAFETY: plain memory that has one owner.
+unsafe impl Send for PinnedMemory {}
+
+impl Pinned for PinnedMemory {
+    fn address(&self) -> u64 {
+        self.first as u64
+    }
+
+    fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: allocated with so many bytes, and defined; the device does not touch them between runs.
+        unsafe { std::slice::from_raw_parts_mut(self.first, self.bytes) }
+    }
+}
+
+impl Drop for PinnedMemory {
+    fn drop(&mut self) {
+        // SAFETY: as for device memory.
+        unsafe {
+            let _ = result::ctx::set_current(self.primary.context);
+            let _ = result::free_host(self.first.cast());
         }
     }
 }

@@ -5,6 +5,7 @@
 //! grid. The library may still schedule one algorithm differently for other sizes; only a run on hardware shows that it does
 //! not, and the conformance suite's batch invariance is where it would show.
 
+use super::Tuning;
 use super::calls::Calls;
 use crate::launch::{Element, Product};
 use cudarc::cublaslt::result::CublasError;
@@ -30,6 +31,8 @@ const TRANSPOSE: i32 = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Key {
     element: Element,
+    /// The rows that the algorithm is chosen for.
+    rows: usize,
     n: usize,
     k: usize,
     transposed: bool,
@@ -44,6 +47,7 @@ pub(super) struct CublasLt {
     handle: sys::cublasLtHandle_t,
     workspace: driver::sys::CUdeviceptr,
     workspace_bytes: usize,
+    tuning: Tuning,
     chosen: HashMap<Key, sys::cublasLtMatmulAlgo_t>,
 }
 
@@ -144,14 +148,14 @@ impl Shape {
 
 impl CublasLt {
     /// A handle and its scratch; the device's context is current.
-    pub(super) fn new(calls: &Arc<Calls>, capability: (i32, i32)) -> Result<Self> {
+    pub(super) fn new(calls: &Arc<Calls>, capability: (i32, i32), tuning: Tuning) -> Result<Self> {
         let node = "the opening of the device";
         let handle = answer(calls, node, "cublasLtCreate", result::create_handle())?;
         let workspace_bytes = if capability.0 >= 9 { WORKSPACE } else { SMALL_WORKSPACE };
         // SAFETY: scratch; nothing reads it before the library writes it.
         let workspace = unsafe { driver::result::malloc_sync(workspace_bytes) };
         let workspace = calls.check(node, "cuMemAlloc", workspace)?;
-        Ok(Self { calls: calls.clone(), handle, workspace, workspace_bytes, chosen: HashMap::new() })
+        Ok(Self { calls: calls.clone(), handle, workspace, workspace_bytes, tuning, chosen: HashMap::new() })
     }
 
     /// Frees what [`CublasLt::new`] made.
@@ -172,12 +176,13 @@ impl CublasLt {
         let addresses = [product.a, product.b, product.out];
         let size: u32 = if element == Element::F32 { 4 } else { 2 };
         let alignment = if addresses.iter().all(|address| address.is_multiple_of(16)) { 16 } else { size };
-        let key = Key { element, n, k, transposed, batched: batch > 1, alignment };
+        let rows = if self.tuning == Tuning::PerShape { product.m } else { PINNED_ROWS };
+        let key = Key { element, rows, n, k, transposed, batched: batch > 1, alignment };
         let calls = self.calls.clone();
         let algorithm = match self.chosen.get(&key) {
             Some(algorithm) => *algorithm,
             None => {
-                let pinned = Shape::new(&calls, node, &Product { m: PINNED_ROWS, ..*product })?;
+                let pinned = Shape::new(&calls, node, &Product { m: rows, ..*product })?;
                 let chosen = self.choose(node, &pinned, alignment)?;
                 self.chosen.insert(key, chosen);
                 chosen

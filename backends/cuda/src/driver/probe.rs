@@ -1,11 +1,12 @@
 //! What is there: driver, libraries, GPUs. Every answer is a value; the bindings panic where a library is missing, so none
 //! of their functions is called before the library is known to load.
 
+use super::Tuning;
 use super::libraries::{VARIABLE, environment, find, folders, searched};
 use crate::profile::numerics;
 use cudarc::driver::{result, sys};
 use lockstep_hal::graph::DType;
-use lockstep_hal::{DeviceInfo, Error, Result};
+use lockstep_hal::{DeviceInfo, Error, NumericsProfile, Result};
 
 /// The oldest driver: the PTX is of ISA 8.0, CUDA 12.0's.
 const OLDEST_DRIVER: i32 = 12_000;
@@ -22,23 +23,23 @@ pub(super) struct Gpu {
     pub(super) info: DeviceInfo,
 }
 
-fn unavailable(library: &str, searched: Vec<String>, hint: impl Into<String>) -> Error {
-    Error::Unavailable { backend: "cuda".into(), library: library.into(), searched, hint: hint.into() }
+fn unavailable(backend: &str, library: &str, searched: Vec<String>, hint: impl Into<String>) -> Error {
+    Error::Unavailable { backend: backend.into(), library: library.into(), searched, hint: hint.into() }
 }
 
 /// The GPUs from sm_80 on, numbered in the driver's order.
-pub(super) fn usable() -> Result<Vec<Gpu>> {
+pub(super) fn usable(backend: &str, tuning: Tuning) -> Result<Vec<Gpu>> {
     // SAFETY: loads and drops a library whose initialisers are the driver's own.
     if !unsafe { sys::is_culib_present() } {
         let hint = "Install NVIDIA's driver (525 or later), or pass the GPU to this container; without one, the device \
                     cuda-emulated of a build with that feature runs the same kernels on the processor";
-        return Err(unavailable("libcuda.so.1", vec!["the loader's path".into()], hint));
+        return Err(unavailable(backend, "libcuda.so.1", vec!["the loader's path".into()], hint));
     }
     let said = |call: &str, error: result::DriverError| {
         let text =
             error.error_string().map_or_else(|_| format!("{:?}", error.0), |s| s.to_string_lossy().into());
         let hint = format!("{call} says: {text}. Does nvidia-smi list a GPU? A container needs --gpus all");
-        unavailable("a GPU", vec!["the driver libcuda.so.1".into()], hint)
+        unavailable(backend, "a GPU", vec!["the driver libcuda.so.1".into()], hint)
     };
     result::init().map_err(|error| said("cuInit", error))?;
     let mut version = 0;
@@ -51,7 +52,7 @@ pub(super) fn usable() -> Result<Vec<Gpu>> {
             version / 1000,
             version % 1000 / 10
         );
-        return Err(unavailable("a driver for CUDA 12.0", vec!["libcuda.so.1".into()], hint));
+        return Err(unavailable(backend, "a driver for CUDA 12.0", vec!["libcuda.so.1".into()], hint));
     }
     let count = result::device::get_count().map_err(|error| said("cuDeviceGetCount", error))?;
     let mut found = Vec::new();
@@ -66,7 +67,7 @@ pub(super) fn usable() -> Result<Vec<Gpu>> {
         }
         // SAFETY: the device is the driver's.
         let memory = unsafe { result::device::total_mem(device) }.ok();
-        let info = info(found.len(), &name, capability, version, memory);
+        let info = info(format!("{backend}:{}", found.len()), &name, capability, version, memory, tuning);
         found.push(Gpu { device, capability, info });
     }
     if found.is_empty() {
@@ -75,9 +76,9 @@ pub(super) fn usable() -> Result<Vec<Gpu>> {
         } else {
             format!("{}; sm_80 (A100) or later is needed", too_old.join(", "))
         };
-        return Err(unavailable("a GPU of sm_80 or later", vec!["libcuda.so.1".into()], hint));
+        return Err(unavailable(backend, "a GPU of sm_80 or later", vec!["libcuda.so.1".into()], hint));
     }
-    cublas_lt()?;
+    cublas_lt(backend)?;
     Ok(found)
 }
 
@@ -93,28 +94,30 @@ fn capability(device: sys::CUdevice) -> std::result::Result<(i32, i32), result::
 }
 
 fn info(
-    ordinal: usize,
+    id: String,
     name: &str,
     (major, minor): (i32, i32),
     version: i32,
     memory: Option<usize>,
+    tuning: Tuning,
 ) -> DeviceInfo {
     DeviceInfo {
-        id: format!("cuda:{ordinal}"),
+        id,
         name: format!("{name} (sm_{major}{minor})"),
         driver: Some(format!("NVIDIA driver for CUDA {}.{}", version / 1000, version % 1000 / 10)),
         memory_bytes: memory.map(|bytes| bytes as u64),
         dtypes: vec![DType::F32, DType::F16, DType::Bf16],
         default_dtype: DType::F32,
         prefers_packing: true,
+        prefers_buckets: true,
         simulated: false,
         on_processor: false,
-        numerics: numerics(),
+        numerics: NumericsProfile { batch_invariant: tuning == Tuning::BatchInvariant, ..numerics() },
     }
 }
 
 /// Makes sure of cuBLASLt, wherever pip or the user put it.
-fn cublas_lt() -> Result<()> {
+fn cublas_lt(backend: &str) -> Result<()> {
     // SAFETY: loads and drops a library whose initialisers are cuBLASLt's own.
     let present = || unsafe { cudarc::cublaslt::sys::is_culib_present() };
     if present() {
@@ -133,5 +136,5 @@ fn cublas_lt() -> Result<()> {
     let hint = format!(
         "Install it (pip install nvidia-cublas, or nvidia-cublas-cu12 for CUDA 12), or name its folder in {VARIABLE}"
     );
-    Err(unavailable("libcublasLt.so.13 or .12", searched(&folders), hint))
+    Err(unavailable(backend, "libcublasLt.so.13 or .12", searched(&folders), hint))
 }

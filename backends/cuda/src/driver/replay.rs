@@ -50,9 +50,24 @@ impl Drop for Graph {
     }
 }
 
+/// A mark on the stream that can be waited for while others put their runs behind it.
+struct Event(sys::CUevent);
+
+// SAFETY: an event may be recorded and waited for from any thread with its context current.
+unsafe impl Send for Event {}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        // SAFETY: created once, destroyed once.
+        let _ = unsafe { result::event::destroy(self.0) };
+    }
+}
+
 /// A recording, resolved.
 pub(super) struct DriverReplay {
     graph: Option<Graph>,
+    /// The end of the last run that was started.
+    done: Event,
     clock: Option<Clock>,
     commands: Vec<(Arc<str>, Prepared)>,
     engine: Arc<DriverEngine>,
@@ -74,10 +89,12 @@ impl DriverReplay {
             let prepared = prepare(&engine, &mut stream, &node, command)?;
             commands.push((node, prepared));
         }
-        drop(stream);
+        let done = result::event::create(sys::CUevent_flags::CU_EVENT_DISABLE_TIMING);
+        let done = Event(engine.calls.check("the recording of a program", "cuEventCreate", done)?);
         let clock = Clock::new(&engine.calls)?;
+        drop(stream);
         let captures = std::env::var_os(VARIABLE).is_none_or(|value| value != "0");
-        Ok(Self { graph: None, clock, commands, engine, proven: false, captures, device_time: None })
+        Ok(Self { graph: None, done, clock, commands, engine, proven: false, captures, device_time: None })
     }
 
     fn put(&self, stream: &Stream, node: &str, command: &Prepared) -> Result<()> {
@@ -102,9 +119,9 @@ impl DriverReplay {
             }
             Prepared::Product(product) => stream.cublas.launch(node, product, stream.stream),
             Prepared::Copy { from, to, bytes } => {
-                // SAFETY: both ranges are the program's own.
-                let copied = unsafe { result::memcpy_dtod_async(*to, *from, *bytes, stream.stream) };
-                calls.check(node, "cuMemcpyDtoDAsync", copied)
+                // SAFETY: both ranges are the program's own. Addresses are unified: the driver knows which are the host's.
+                let copied = unsafe { sys::cuMemcpyAsync(*to, *from, *bytes, stream.stream) };
+                calls.check(node, "cuMemcpyAsync", copied.result())
             }
             Prepared::Fill { at, value, bytes } => {
                 // SAFETY: the range is the program's own.
@@ -200,32 +217,36 @@ impl Replay for DriverReplay {
         if !self.proven || !self.captures {
             self.node_by_node(&stream)?;
             self.proven = true;
-            return Ok(());
+        } else {
+            if self.graph.is_none() {
+                self.graph = Some(self.capture(&stream)?);
+            }
+            if let Some(graph) = &self.graph {
+                if let Some(clock) = &self.clock {
+                    clock.start(&engine.calls, stream.stream)?;
+                }
+                // SAFETY: the graph was instantiated in this context.
+                let launched = unsafe { result::graph::launch(graph.0, stream.stream) };
+                engine.calls.check("a captured run", "cuGraphLaunch", launched)?;
+                if let Some(clock) = &self.clock {
+                    clock.stop(&engine.calls, stream.stream)?;
+                }
+            }
         }
-        if self.graph.is_none() {
-            self.graph = Some(self.capture(&stream)?);
-        }
-        let Some(graph) = &self.graph else { return Ok(()) };
-        if let Some(clock) = &self.clock {
-            clock.start(&engine.calls, stream.stream)?;
-        }
-        // SAFETY: the graph was instantiated in this context.
-        let launched = unsafe { result::graph::launch(graph.0, stream.stream) };
-        engine.calls.check("a captured run", "cuGraphLaunch", launched)?;
-        match &self.clock {
-            Some(clock) => clock.stop(&engine.calls, stream.stream),
-            None => Ok(()),
-        }
+        // SAFETY: event and stream live as long as the engine.
+        let recorded = unsafe { result::event::record(self.done.0, stream.stream) };
+        engine.calls.check("the end of a run", "cuEventRecord", recorded)
     }
 
     fn wait(&mut self) -> Result<()> {
-        let stream = self.engine.enter("the end of a run")?;
+        // The stream's lock goes at once: others may start while this run is waited for.
+        drop(self.engine.enter("the end of a run")?);
         let first = self.commands.first().map_or("", |(node, _)| node);
         let last = self.commands.last().map_or("", |(node, _)| node);
         let node = format!("a captured run from {first} to {last} ({VARIABLE}=0 lays a fault to its node)");
-        // SAFETY: the stream lives as long as the engine.
-        let waited = unsafe { result::stream::synchronize(stream.stream) };
-        self.engine.calls.check(&node, "cuStreamSynchronize", waited)?;
+        // SAFETY: the event was created with the replay; `enter` made its context current on this thread.
+        let waited = unsafe { sys::cuEventSynchronize(self.done.0) };
+        self.engine.calls.check(&node, "cuEventSynchronize", waited.result())?;
         if let (Some(clock), Some(_)) = (&self.clock, &self.graph) {
             self.device_time = Some(clock.elapsed(&self.engine.calls)?);
         }

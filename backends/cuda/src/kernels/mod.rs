@@ -2,6 +2,7 @@
 
 pub(crate) mod attention;
 mod elementwise;
+pub(crate) mod embed;
 pub(crate) mod index;
 mod movement;
 pub(crate) mod norm;
@@ -14,15 +15,20 @@ use crate::error::unclaimed;
 use crate::launch::{Argument, Check, Command, FindingOf, Launch, LaunchList, Place, StepCommands};
 use lockstep_hal::graph::{Constant, ConstantKey, DType, Op};
 use lockstep_hal::{Error, Location, Operand, OperandId, Program, Result, Step};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Threads of a block of the kernels with a thread per element.
 const THREADS: usize = 256;
 
 /// The commands of a program, and the constants they name, each with the dtype it is wanted in.
 pub(crate) fn compile(program: &Program) -> Result<(LaunchList, Vec<(Constant, DType)>)> {
-    let mut planner =
-        Planner { program, list: LaunchList::default(), constants: Vec::new(), numbers: HashMap::new() };
+    let mut planner = Planner {
+        program,
+        list: LaunchList::default(),
+        constants: Vec::new(),
+        numbers: HashMap::new(),
+        checked_ends: HashSet::new(),
+    };
     for step in program.steps() {
         let from = planner.list.commands.len();
         StepPlan { planner: &mut planner, step, scratch: step.workspace.start }.plan()?;
@@ -48,6 +54,8 @@ struct Planner<'a> {
     list: LaunchList,
     constants: Vec<(Constant, DType)>,
     numbers: HashMap<(ConstantKey, DType), usize>,
+    /// The caller's ends of sequences that a step checks, with the tokens that there are.
+    checked_ends: HashSet<(Place, usize)>,
 }
 
 impl Planner<'_> {
@@ -92,6 +100,7 @@ impl<'a> StepPlan<'_, 'a> {
             Op::Reduce { op, axes, .. } => reduce::reduce(&mut self, *op, axes),
             Op::Softmax { .. } => norm::softmax(&mut self),
             Op::LayerNorm { epsilon } | Op::AddLayerNorm { epsilon } => norm::layer_norm(&mut self, *epsilon),
+            Op::EmbedLayerNorm { epsilon, .. } => embed::embed_layer_norm(&mut self, *epsilon),
             Op::Attention(attention) => attention::attention(&mut self, attention),
             Op::Pool { kind, sequences } => attention::pool(&mut self, *kind, *sequences),
             Op::Custom(_) => Err(unclaimed(self.step)),
@@ -104,6 +113,12 @@ impl<'a> StepPlan<'_, 'a> {
 
     fn input(&self, at: usize) -> &'a Operand {
         self.operand(self.step.inputs[at])
+    }
+
+    /// Whether an input is the caller's, which nothing writes.
+    fn is_callers(&self, at: usize) -> bool {
+        let inputs = self.planner.program.input_count();
+        matches!(self.input(at).location, Location::Io(slot) if slot < inputs)
     }
 
     fn output(&self) -> Result<&'a Operand> {

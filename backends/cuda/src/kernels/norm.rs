@@ -6,9 +6,9 @@ use lockstep_hal::graph::{DType, Op};
 use lockstep_hal::{OpQuery, Result};
 
 /// Rows of a block of `layer_norm.cu` and of `softmax.cu`, a warp each.
-const LAYER_NORM_ROWS: usize = 4;
+pub(super) const LAYER_NORM_ROWS: usize = 4;
 const SOFTMAX_ROWS: usize = 8;
-const WARP: usize = 32;
+pub(super) const WARP: usize = 32;
 /// Vectors of 16 bytes that a lane of `layer_norm_row` holds at most.
 const MOST_PIECES: usize = 4;
 
@@ -20,6 +20,13 @@ pub(crate) fn scratch(query: &OpQuery<'_>) -> Option<usize> {
         Some(if ty.dtype == DType::F32 { 0 } else { aligned(width * size_of::<f32>()) })
     });
     bytes.sum()
+}
+
+/// A row's width in packets of 16 bytes over 32, or 0 where it is no whole number that stays in registers.
+pub(super) fn pieces(row_bytes: usize) -> u32 {
+    let packets = WARP * 16;
+    let fits = row_bytes.is_multiple_of(packets) && row_bytes / packets <= MOST_PIECES;
+    if fits { (row_bytes / packets) as u32 } else { 0 }
 }
 
 pub(super) fn layer_norm(plan: &mut StepPlan<'_, '_>, epsilon: f64) -> Result<()> {
@@ -35,10 +42,6 @@ pub(super) fn layer_norm(plan: &mut StepPlan<'_, '_>, epsilon: f64) -> Result<()
     if count(x) == 0 {
         return Ok(());
     }
-    let vectors = WARP * 16;
-    let bytes = width * x.dtype.size();
-    let pieces =
-        if bytes.is_multiple_of(vectors) && bytes / vectors <= MOST_PIECES { bytes / vectors } else { 0 };
     let arguments = vec![
         pointer(plan.input_place(0)),
         pointer(residual),
@@ -47,7 +50,7 @@ pub(super) fn layer_norm(plan: &mut StepPlan<'_, '_>, epsilon: f64) -> Result<()
         pointer(plan.output_place()?),
         number(rows),
         number(width),
-        Argument::U32(pieces as u32),
+        Argument::U32(pieces(width * x.dtype.size())),
         Argument::F32(epsilon as f32),
     ];
     let grid = [rows.div_ceil(LAYER_NORM_ROWS), 1];

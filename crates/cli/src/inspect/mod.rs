@@ -12,7 +12,7 @@ use clap::Args;
 use lockstep_bert::{BertModel, LoadOptions};
 use lockstep_runtime::plan::Prepared;
 use lockstep_runtime::tensor::DType;
-use lockstep_runtime::{Device, Fallback, Packing, PlanOptions};
+use lockstep_runtime::{Device, PlanOptions};
 use report::Report;
 pub(crate) use report::cost;
 use std::path::{Path, PathBuf};
@@ -54,7 +54,7 @@ pub(crate) fn inspect(arguments: &InspectArguments, output: &mut Output) -> Outc
         None => Shape { batch: 1, seq: 128 }.within(model.config().max_position_embeddings),
     };
     let survey = Prepared::survey(model.graph(), device.as_ref()).map_err(|error| Failure::of(&error))?;
-    let options = PlanOptions { packing: Packing::Auto, fallback: Fallback::Deny, fuse: true };
+    let options = PlanOptions::default();
     let plan = Prepared::new(model.graph(), Arc::clone(&device), options);
     if let Some(path) = &arguments.dot {
         let dot = plan.as_ref().map_or_else(|_| model.graph().to_dot(), |plan| plan.graph().to_dot());

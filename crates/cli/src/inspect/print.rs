@@ -59,6 +59,10 @@ pub(super) fn print(report: &Report, output: &mut Output) -> Outcome {
         None => output.line(format_args!("sequences are packed: padding costs nothing"))?,
         Some(reason) => output.line(format_args!("sequences stay padded: {reason}"))?,
     }
+    match &report.buckets.reason {
+        None => output.line(format_args!("batches are filled up to buckets: one program serves many"))?,
+        Some(reason) => output.line(format_args!("every batch size has its own program: {reason}"))?,
+    }
     match (&report.error, report.runs) {
         (_, true) => Ok(()),
         (Some(error), false) => output.line(format_args!("{device} does not run this model: {error}")),

@@ -38,6 +38,7 @@ pub(super) struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<String>,
     pub(super) packing: ReportedPacking,
+    pub(super) buckets: ReportedBuckets,
     pub(super) warnings: Vec<String>,
 }
 
@@ -92,6 +93,14 @@ pub(super) struct ReportedPacking {
     pub(super) reason: Option<String>,
 }
 
+/// Whether programs serve buckets of batches.
+#[derive(Debug, Serialize)]
+pub(super) struct ReportedBuckets {
+    pub(super) bucketed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reason: Option<String>,
+}
+
 impl Report {
     /// # Errors
     /// A shape that the graph does not take.
@@ -116,6 +125,11 @@ impl Report {
                 ReportedPacking { packed: false, reason: Some("the device does not run the model".into()) }
             }
         };
+        let why_exact = match plan.as_ref().map(Prepared::why_exact) {
+            Ok(why) => why.map(str::to_owned),
+            Err(_) => packing.reason.clone(),
+        };
+        let buckets = ReportedBuckets { bucketed: why_exact.is_none(), reason: why_exact };
         let constants = graph.values().filter_map(|(id, _)| graph.constant(id));
         Ok(Self {
             model: folder.display().to_string(),
@@ -136,6 +150,7 @@ impl Report {
             error: plan.err().filter(|_| refused.is_empty()).map(|error| error.to_string()),
             refused,
             packing,
+            buckets,
             warnings: model.warnings().to_vec(),
         })
     }

@@ -4,6 +4,7 @@
 //! that anyone may look at disappears. What a rule leaves unread is pruned.
 
 mod attention;
+mod embeddings;
 mod linear;
 mod merge;
 mod norm;
@@ -74,6 +75,12 @@ pub(crate) fn fuse(graph: &Graph, device: Option<&dyn Device>) -> Result<Graph> 
         fused = apply(&fused, device, rule)?;
     }
     Ok(fused)
+}
+
+/// What can be fused only once sequences are packed.
+pub(crate) fn fuse_packed(graph: &Graph, device: &dyn Device) -> Result<Graph> {
+    let fused = apply(graph, Some(device), embeddings::sum_and_norm)?;
+    apply(&fused, Some(device), embeddings::narrowed)
 }
 
 fn apply(graph: &Graph, device: Option<&dyn Device>, rule: FusionRule) -> Result<Graph> {
