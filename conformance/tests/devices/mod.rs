@@ -8,6 +8,7 @@ use lockstep_runtime::tensor::HostTensor;
 use lockstep_runtime::{Cancel, Device, DeviceInfo};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// A device that counts how often it compiles.
 #[derive(Debug)]
@@ -50,6 +51,68 @@ impl Device for CountingDevice {
     fn compile(self: Arc<Self>, program: Arc<Program>) -> Result<Box<dyn Executable>> {
         self.compiles.fetch_add(1, Ordering::Relaxed);
         self.inner.clone().compile(program)
+    }
+}
+
+/// A device whose every run takes as long as it says, by a clock of its own.
+#[derive(Debug)]
+pub struct ClockedDevice {
+    inner: Arc<dyn Device>,
+    run: Duration,
+}
+
+struct Clocked {
+    inner: Box<dyn Executable>,
+    run: Duration,
+}
+
+impl ClockedDevice {
+    pub fn device(inner: Arc<dyn Device>, run: Duration) -> Arc<dyn Device> {
+        Arc::new(Self { inner, run })
+    }
+}
+
+impl Device for ClockedDevice {
+    fn info(&self) -> &DeviceInfo {
+        self.inner.info()
+    }
+
+    fn mem_rules(&self) -> MemRules {
+        self.inner.mem_rules()
+    }
+
+    fn support(&self, query: &OpQuery<'_>) -> Support {
+        self.inner.support(query)
+    }
+
+    fn alloc(&self, bytes: usize, usage: Usage) -> Result<Buffer> {
+        self.inner.alloc(bytes, usage)
+    }
+
+    fn write(&self, destination: &Buffer, at: usize, source: &[u8]) -> Result<()> {
+        self.inner.write(destination, at, source)
+    }
+
+    fn read(&self, source: &Buffer, at: usize, destination: &mut [u8]) -> Result<()> {
+        self.inner.read(source, at, destination)
+    }
+
+    fn compile(self: Arc<Self>, program: Arc<Program>) -> Result<Box<dyn Executable>> {
+        Ok(Box::new(Clocked { inner: self.inner.clone().compile(program)?, run: self.run }))
+    }
+}
+
+impl Executable for Clocked {
+    fn submit(&mut self, io: &[Buffer], cancel: &Cancel) -> Result<()> {
+        self.inner.submit(io, cancel)
+    }
+
+    fn wait(&mut self) -> Result<()> {
+        self.inner.wait()
+    }
+
+    fn device_time(&self) -> Option<Duration> {
+        Some(self.run)
     }
 }
 

@@ -391,6 +391,7 @@ fn tensors_give_what_texts_give() {
     let (inputs, saved) = (path_text(&inputs), folder.path().join("outputs"));
     let arguments = ["run", &model, "--inputs", &inputs, "--save", saved.to_str().unwrap(), "--repeat", "3"];
     let record = run(&[&arguments[..], &["--json"]].concat()).json().remove(0);
+    assert_eq!(record["schema"], "lockstep-run-tensors/1");
     assert_eq!((&record["runs"], &record["same_bits"]), (&json!(3), &json!(true)));
     assert_eq!(record["outputs"], json!([{ "name": "logits", "dtype": "f32", "shape": [1, 3] }]));
     let logits = TensorSource::open(&saved.join("batch.safetensors")).unwrap().tensor("logits").unwrap();

@@ -14,6 +14,9 @@ use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+/// Of a line of JSON.
+const SCHEMA: &str = "lockstep-run-tensors/1";
+
 /// How to run on tensors.
 #[derive(Debug, Args)]
 pub(super) struct TensorArguments {
@@ -34,6 +37,8 @@ pub(super) struct TensorArguments {
 /// What the runs on one set of tensors gave.
 #[derive(Debug, Serialize)]
 struct Record<'a> {
+    /// Counts changes that break the readers of this JSON.
+    schema: &'static str,
     inputs: &'a Path,
     device: &'a str,
     simulated: bool,
@@ -98,6 +103,7 @@ pub(super) fn run(
             write_safetensors(file, tensors).map_err(|error| Failure::of(&error))?;
         }
         let record = Record {
+            schema: SCHEMA,
             inputs: path,
             device: &device.info().id,
             simulated: device.info().simulated,
