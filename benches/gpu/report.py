@@ -8,9 +8,9 @@ REHEARSAL_NOTE = (
     "**Rehearsal, not a measurement**: no GPU was measured. The numbers show that the script runs, and nothing else."
 )
 HOW = (
-    "Times are from token ids on the host to logits on the host; `on device` is by events around the model alone, "
-    "without copies. p50 as lowest to highest of the rounds; p95 and p99 of the worst. TF32 and reduced-precision sums are "
-    "off on all sides."
+    "Times are from token ids on the host to logits on the host; `on device` is by events: around the model alone for "
+    "PyTorch, for Lockstep around its captured run, in which its copies are. p50 as lowest to highest of the rounds; p95 and "
+    "p99 of the worst. TF32 and reduced-precision sums are off on all sides."
 )
 PADDED = (
     "A time is of a pass over all texts. Lockstep packs them as they come; peers pad each batch of 32 to its longest, once "

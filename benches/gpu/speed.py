@@ -1,8 +1,8 @@
 """How fast: full batches in every shape, and one mix of lengths; Lockstep and PyTorch's ways, in turns in one call.
 
 A round measures each contender over its shapes, and there are two of each; that they agree shows that the machine did nothing
-else meanwhile. Times are from token ids on the host to logits on the host; those on the device, by events around the model
-alone, stand apart.
+else meanwhile. Times are from token ids on the host to logits on the host; those on the device, by events, stand apart: around the
+model alone for PyTorch, around the captured run and so with its copies for Lockstep.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Speed:
 
     def run_shapes(self) -> None:
         """The phase `speed`."""
-        is_cuda = self.lockstep.device.partition(":")[0] == "cuda"
+        is_cuda = self.lockstep.device.startswith("cuda") and not self.results.is_rehearsal
         for dtype, number, names in self._turns():
             self._lockstep_shapes(LOCKSTEP, self.lockstep, dtype, number)
             for name in names:

@@ -103,15 +103,9 @@ impl Graph {
             }
         }
 
-        // Which inputs are tables, of which as many rows are read as are written.
-        let is_table = |at: usize| match node.op {
-            Op::Gather { .. } => at == 0,
-            Op::EmbedLayerNorm { .. } => at + 2 < node.inputs.len() && at.is_multiple_of(2),
-            _ => false,
-        };
         for (at, id) in node.inputs.iter().enumerate() {
             let is_constant = matches!(self.value(*id).origin, Origin::Constant(_));
-            if is_table(at) {
+            if node.op.picks_rows_of(at, node.inputs.len()) {
                 let picked = written.saturating_mul(self.value(*id).ty.dtype.size() as u64);
                 cost += if is_constant { Cost::of_constants(picked) } else { Cost::of_activations(picked) };
             } else if !is_constant {

@@ -365,6 +365,15 @@ impl Op {
         }
     }
 
+    /// Whether its input of that number, out of `count`, is a table of which it reads as many rows as it writes.
+    pub fn picks_rows_of(&self, input: usize, count: usize) -> bool {
+        match self {
+            Op::Gather { .. } => input == 0,
+            Op::EmbedLayerNorm { .. } => input + 2 < count && input.is_multiple_of(2),
+            _ => false,
+        }
+    }
+
     /// Whether it is one of the primitives, which have no decomposition.
     pub fn is_primitive(&self) -> bool {
         !matches!(
