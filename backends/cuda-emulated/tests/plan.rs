@@ -8,28 +8,54 @@ use lockstep_hal::{Location, OperandId, Program};
 use lockstep_runtime::graph::DType;
 use lockstep_runtime::tensor::HostTensor;
 use lockstep_runtime::{Backend, Packing, RunOptions, Session};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
-/// The program of two sequences of 5 and 9 tokens, packed, and its list.
-fn planned(dtype: DType) -> (std::sync::Arc<Program>, LaunchList) {
+/// The program of these sequences, packed, and its list.
+fn planned(dtype: DType, lengths: &[usize]) -> (Arc<Program>, LaunchList) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/bert-small/document-classifier");
     let model = BertModel::load(&folder, LoadOptions { dtype, ..LoadOptions::default() }).unwrap();
     let device = EmulatedCuda::new().open(0).unwrap();
     let session =
         Session::builder(model.graph().clone()).device(device).packing(Packing::Required).build().unwrap();
-    let mask: Vec<i64> = (0..18).map(|at| i64::from(!(5..9).contains(&at))).collect();
-    let tensor = |values: &[i64]| HostTensor::from_slice(&[2, 9], values).unwrap();
-    let inputs = [tensor(&[7; 18]), tensor(&[0; 18]), tensor(&mask)];
+    let longest = lengths.iter().copied().max().unwrap();
+    let shape = [lengths.len(), longest];
+    let mask: Vec<i64> =
+        lengths.iter().flat_map(|&length| (0..longest).map(move |at| i64::from(at < length))).collect();
+    let tensor = |values: &[i64]| HostTensor::from_slice(&shape, values).unwrap();
+    let inputs = [tensor(&vec![7; mask.len()]), tensor(&vec![0; mask.len()]), tensor(&mask)];
     let given = [("input_ids", &inputs[0]), ("token_type_ids", &inputs[1]), ("attention_mask", &inputs[2])];
     let (bound, _) = session.bind(&given, &RunOptions::new()).unwrap();
     let list = launch_list(&bound.program).unwrap();
     (bound.program, list)
 }
 
+/// What is planned is what is allocated: weights as they are stored, scratch in powers of two, and cuBLASLt's scratch.
+#[test]
+fn thirty_two_sequences_of_128_tokens_take_less_than_150_mb() {
+    let (program, _) = planned(DType::F16, &[128; 32]);
+    let weights: BTreeMap<_, usize> = program
+        .steps()
+        .iter()
+        .flat_map(|step| &step.inputs)
+        .filter_map(|&id| match &program.operand(id).location {
+            Location::Constant(constant) => {
+                Some((format!("{:?}", constant.key()), constant.tensor().bytes().len()))
+            }
+            _ => None,
+        })
+        .collect();
+    let weights: usize = weights.values().sum();
+    let scratch = program.arena_bytes().next_power_of_two();
+    let all = weights + scratch + (32 << 20);
+    assert!(all < 150_000_000, "{weights} of weights, {scratch} of scratch, {all} in all");
+}
+
 #[test]
 fn the_launches_of_bert_small_are_known() {
-    let (_, list) = planned(DType::F16);
+    let (_, list) = planned(DType::F16, &[5, 9]);
     let snapshot = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots/bert_small_f16.txt");
     if std::env::var_os("LOCKSTEP_UPDATE_SNAPSHOTS").is_some() {
         std::fs::write(&snapshot, list.to_string()).unwrap();
@@ -69,7 +95,7 @@ fn places(command: &Command) -> Vec<(Place, usize)> {
 #[test]
 fn a_step_names_only_its_own_memory() {
     for dtype in [DType::F32, DType::F16, DType::Bf16] {
-        let (program, list) = planned(dtype);
+        let (program, list) = planned(dtype, &[5, 9]);
         assert_eq!(list.steps.len(), program.steps().len());
         for (step, commands) in program.steps().iter().zip(&list.steps) {
             let arena = |id: &OperandId| match &program.operand(*id).location {
@@ -100,5 +126,5 @@ fn a_step_names_only_its_own_memory() {
 
 #[test]
 fn a_list_is_the_same_every_time() {
-    assert!(planned(DType::F16).1 == planned(DType::F16).1);
+    assert!(planned(DType::F16, &[5, 9]).1 == planned(DType::F16, &[5, 9]).1);
 }
