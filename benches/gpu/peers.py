@@ -79,7 +79,10 @@ class Peer:
         if name.startswith("compile-"):
             # A program for each shape, none for shapes that change; as many as there are shapes.
             torch._dynamo.reset()
-            torch._dynamo.config.recompile_limit = MOST_SHAPES
+            # The name that torch 2.6 gave it, and the one before.
+            config = torch._dynamo.config
+            limit = "recompile_limit" if hasattr(config, "recompile_limit") else "cache_size_limit"
+            setattr(config, limit, MOST_SHAPES)
             self.model = torch.compile(self.model, mode=name.removeprefix("compile-"), dynamic=False)
 
     def ready(self, batch: TokenBatch) -> Once:

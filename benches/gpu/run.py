@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import os
 import shlex
 import sys
 import traceback
@@ -111,6 +112,8 @@ def run_phase(name: str, phase: Callable[[Deadline], None], results: Results, li
 
 def main() -> int:
     """Runs the phases that were asked for, and gives the exit code."""
+    # GPUs are numbered as nvidia-smi numbers them, for every process that follows.
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     given = arguments()
     lockstep = Lockstep(given.lockstep, given.model, given.device)
     try:

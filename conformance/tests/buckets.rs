@@ -148,6 +148,31 @@ fn heads_that_keep_rows_apart_are_filled_up_and_others_are_not() {
     assert_eq!(centred.output("y").expect("y").to_f64(), wanted);
 }
 
+/// Positions of two rows that are not the batch's: filling them up would move the second.
+#[test]
+fn positions_of_other_rows_than_the_batch_s_keep_their_extents() {
+    let (batch, seq) = (Dim::symbol("batch"), Dim::symbol("seq"));
+    let mut b = GraphBuilder::new();
+    let x = b.input("x", TensorType::new(DType::F32, [batch.clone(), seq.clone(), Dim::from(8)])).expect("x");
+    let mask = b.input("mask", TensorType::new(DType::Bool, [batch, seq.clone()])).expect("mask");
+    let two = b.input("two", TensorType::new(DType::F32, [Dim::from(2), seq])).expect("two");
+    let attention =
+        Attention { heads: 2, scale: 0.5, operands: Operands::Separate, sequences: Sequences::KeyMask };
+    let attended = b.single("attend", Op::Attention(attention), &[x, x, x, mask]).expect("attention");
+    let negated = b.single("negated", Op::Unary(UnaryOp::Neg), &[two]).expect("neg");
+    b.output("y", attended).expect("an output");
+    b.output("z", negated).expect("an output");
+    let builder = Session::builder(b.finish().expect("a graph")).device(cpu());
+    let session = builder.packing(Packing::Required).extents(Extents::Bucketed).build().expect("a session");
+    let why = session.prepared().why_exact().expect("no buckets");
+    assert!(why.starts_with("`two` is f32[2, seq]"), "{why}");
+    let x = HostTensor::from_slice(&[1, 3, 8], &[0.0_f32; 24]).expect("x");
+    let mask = HostTensor::from_bools(&[1, 3], &[true; 3]).expect("mask");
+    let two = HostTensor::from_slice(&[2, 3], &[1.0_f32, 2.0, 3.0, 4.0, 5.0, 6.0]).expect("two");
+    let found = session.run(&[("x", &x), ("mask", &mask), ("two", &two)]).expect("a run");
+    assert_eq!(found.output("z").expect("z").to_f64(), [-1.0, -2.0, -3.0, -4.0, -5.0, -6.0]);
+}
+
 #[test]
 fn more_tokens_than_any_bucket_holds_run_at_their_own_extents() {
     let negated = pooled(|b, rows| b.single("negated", Op::Unary(UnaryOp::Neg), &[rows]).expect("neg"));

@@ -26,6 +26,8 @@ pub(crate) struct CudaExecutable {
     findings: Arc<dyn Memory>,
     recorded: Option<Recorded>,
     staging: Option<Staging>,
+    /// Of the last run, however it was given its memory.
+    device_time: Option<Duration>,
 }
 
 /// A recording, with what it must not outlive. The replay comes first: it is dropped first.
@@ -46,7 +48,18 @@ impl CudaExecutable {
         let layout = StagingLayout::new(&program, list.findings.len());
         let scratch = scratch.of(engine.as_ref(), staging_at(&program) + layout.bytes())?;
         let findings = engine.allocate(list.findings.len() * FINDING_BYTES)?;
-        Ok(Self { engine, program, list, uploads, scratch, layout, findings, recorded: None, staging: None })
+        Ok(Self {
+            engine,
+            program,
+            list,
+            uploads,
+            scratch,
+            layout,
+            findings,
+            recorded: None,
+            staging: None,
+            device_time: None,
+        })
     }
 
     fn recording(&self, io: &[u64], findings: u64) -> Recording {
@@ -159,7 +172,9 @@ impl Executable for CudaExecutable {
 
     fn wait(&mut self) -> Result<()> {
         let Some(recorded) = &mut self.recorded else { return Ok(()) };
+        self.device_time = None;
         recorded.replay.wait()?;
+        self.device_time = recorded.replay.device_time();
         let mut found = vec![0; self.list.findings.len() * FINDING_BYTES];
         if found.is_empty() {
             return Ok(());
@@ -173,9 +188,7 @@ impl Executable for CudaExecutable {
     }
 
     fn device_time(&self) -> Option<Duration> {
-        let staged = self.staging.as_ref().map(|staging| &staging.replay);
-        let replay = staged.or(self.recorded.as_ref().map(|recorded| &recorded.replay));
-        replay.and_then(|replay| replay.device_time())
+        self.device_time
     }
 
     /// What it pins on the host; scratch is shared, and weights are the device's.
@@ -190,8 +203,10 @@ impl Staged for CudaExecutable {
         self.stage()?;
         let Some(staging) = &mut self.staging else { return Ok(()) };
         staging.put(&self.layout, inputs)?;
+        self.device_time = None;
         staging.replay.start()?;
         staging.replay.wait()?;
+        self.device_time = staging.replay.device_time();
         judged(&self.list, &staging.pinned.bytes()[self.layout.findings()..])?;
         staging.get(&self.layout, outputs)
     }

@@ -41,14 +41,16 @@ impl Uploads {
 
 /// Scratch that the programs of a device use one after another.
 #[derive(Debug, Default)]
-pub(crate) struct SharedScratch(Mutex<Option<Weak<dyn Memory>>>);
+pub(crate) struct SharedScratch(Mutex<Vec<Weak<dyn Memory>>>);
 
 impl SharedScratch {
     /// Scratch of at least that many bytes. What is there is shared where it is large enough; else there is more, in powers
     /// of two, and the old goes with the last program that has it.
     pub(crate) fn of(&self, engine: &dyn Engine, bytes: usize) -> Result<Arc<dyn Memory>> {
         let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(there) = shared.as_ref().and_then(Weak::upgrade).filter(|there| there.bytes() >= bytes) {
+        shared.retain(|there| there.strong_count() > 0);
+        let large_enough = shared.iter().filter_map(Weak::upgrade).find(|there| there.bytes() >= bytes);
+        if let Some(there) = large_enough {
             return Ok(there);
         }
         // Where that is too much, just enough may not be.
@@ -57,7 +59,7 @@ impl SharedScratch {
             Some(Ok(memory)) => memory,
             _ => engine.allocate(bytes)?,
         };
-        *shared = Some(Arc::downgrade(&memory));
+        shared.push(Arc::downgrade(&memory));
         Ok(memory)
     }
 }

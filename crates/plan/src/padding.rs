@@ -41,10 +41,13 @@ impl Padding {
         let dims = mask.dims();
         let fits = |id: ValueId| {
             let shape = &graph.value(id).ty.shape;
-            shape.iter().enumerate().all(|(axis, dim)| {
+            let in_place = shape.iter().enumerate().all(|(axis, dim)| {
                 dim.symbols().iter().all(|symbol| !mask.extents.contains(symbol))
                     || dims.get(axis).is_some_and(|allowed| allowed == dim)
-            })
+            });
+            // Positions are of the batch's rows, or of one that stands for all.
+            let by_position = shape.get(1) == Some(&dims[1]);
+            in_place && (!by_position || shape[0] == dims[0] || shape[0] == Dim::from(1))
         };
         let edge = graph.inputs().iter().copied().chain(graph.pinned());
         for id in edge {

@@ -116,10 +116,14 @@ impl DriverEngine {
     pub(super) fn enter(&self, node: &str) -> Result<MutexGuard<'_, Stream>> {
         self.calls.alive(node)?;
         let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
-        // SAFETY: the context lives as long as the engine.
-        let made_current = unsafe { result::ctx::set_current(self.primary.context) };
-        self.calls.check(node, "cuCtxSetCurrent", made_current)?;
+        self.calls.check(node, "cuCtxSetCurrent", self.make_current())?;
         Ok(stream)
+    }
+
+    /// Makes the context current on this thread.
+    pub(super) fn make_current(&self) -> std::result::Result<(), result::DriverError> {
+        // SAFETY: the context lives as long as the engine.
+        unsafe { result::ctx::set_current(self.primary.context) }
     }
 }
 

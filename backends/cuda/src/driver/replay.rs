@@ -78,6 +78,13 @@ pub(super) struct DriverReplay {
     device_time: Option<Duration>,
 }
 
+impl Drop for DriverReplay {
+    /// Graph and events are dropped after this, on whatever thread it is.
+    fn drop(&mut self) {
+        let _ = self.engine.make_current();
+    }
+}
+
 /// Bytes of dynamic shared memory that a kernel has without asking.
 const SHARED_WITHOUT_ASKING: u32 = 48 << 10;
 
@@ -148,7 +155,8 @@ impl DriverReplay {
     }
 
     fn capture(&self, stream: &Stream) -> Result<Graph> {
-        let (node, calls) = ("the capture of a run", &self.engine.calls);
+        let node = &format!("the capture of a run ({VARIABLE}=0 goes without it)");
+        let calls = &self.engine.calls;
         let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
         // SAFETY: the stream is ours and not capturing.
         calls.check(node, "cuStreamBeginCapture", unsafe {
@@ -157,6 +165,10 @@ impl DriverReplay {
         let put = self.commands.iter().try_for_each(|(node, command)| self.put(stream, node, command));
         // SAFETY: a capture is ended whatever happened, or the stream would stay in it.
         let ended = unsafe { result::stream::end_capture(stream.stream) };
+        if let (Err(_), Ok(graph)) = (&put, &ended) {
+            // SAFETY: the graph was captured just now, and nothing else knows it.
+            let _ = unsafe { result::graph::destroy(*graph) };
+        }
         put?;
         let graph = calls.check(node, "cuStreamEndCapture", ended)?;
         // SAFETY: the graph was captured just now; it is destroyed once, and what is made of it does not need it.
