@@ -10,6 +10,35 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+/// All of a device but how it compiles, as its `inner` does it.
+macro_rules! as_inner_does {
+    () => {
+        fn info(&self) -> &DeviceInfo {
+            self.inner.info()
+        }
+
+        fn mem_rules(&self) -> MemRules {
+            self.inner.mem_rules()
+        }
+
+        fn support(&self, query: &OpQuery<'_>) -> Support {
+            self.inner.support(query)
+        }
+
+        fn alloc(&self, bytes: usize, usage: Usage) -> Result<Buffer> {
+            self.inner.alloc(bytes, usage)
+        }
+
+        fn write(&self, destination: &Buffer, at: usize, source: &[u8]) -> Result<()> {
+            self.inner.write(destination, at, source)
+        }
+
+        fn read(&self, source: &Buffer, at: usize, destination: &mut [u8]) -> Result<()> {
+            self.inner.read(source, at, destination)
+        }
+    };
+}
+
 /// A device that counts how often it compiles.
 #[derive(Debug)]
 pub struct CountingDevice {
@@ -24,29 +53,7 @@ impl CountingDevice {
 }
 
 impl Device for CountingDevice {
-    fn info(&self) -> &DeviceInfo {
-        self.inner.info()
-    }
-
-    fn mem_rules(&self) -> MemRules {
-        self.inner.mem_rules()
-    }
-
-    fn support(&self, query: &OpQuery<'_>) -> Support {
-        self.inner.support(query)
-    }
-
-    fn alloc(&self, bytes: usize, usage: Usage) -> Result<Buffer> {
-        self.inner.alloc(bytes, usage)
-    }
-
-    fn write(&self, destination: &Buffer, at: usize, source: &[u8]) -> Result<()> {
-        self.inner.write(destination, at, source)
-    }
-
-    fn read(&self, source: &Buffer, at: usize, destination: &mut [u8]) -> Result<()> {
-        self.inner.read(source, at, destination)
-    }
+    as_inner_does!();
 
     fn compile(self: Arc<Self>, program: Arc<Program>) -> Result<Box<dyn Executable>> {
         self.compiles.fetch_add(1, Ordering::Relaxed);
@@ -73,29 +80,7 @@ impl ClockedDevice {
 }
 
 impl Device for ClockedDevice {
-    fn info(&self) -> &DeviceInfo {
-        self.inner.info()
-    }
-
-    fn mem_rules(&self) -> MemRules {
-        self.inner.mem_rules()
-    }
-
-    fn support(&self, query: &OpQuery<'_>) -> Support {
-        self.inner.support(query)
-    }
-
-    fn alloc(&self, bytes: usize, usage: Usage) -> Result<Buffer> {
-        self.inner.alloc(bytes, usage)
-    }
-
-    fn write(&self, destination: &Buffer, at: usize, source: &[u8]) -> Result<()> {
-        self.inner.write(destination, at, source)
-    }
-
-    fn read(&self, source: &Buffer, at: usize, destination: &mut [u8]) -> Result<()> {
-        self.inner.read(source, at, destination)
-    }
+    as_inner_does!();
 
     fn compile(self: Arc<Self>, program: Arc<Program>) -> Result<Box<dyn Executable>> {
         Ok(Box::new(Clocked { inner: self.inner.clone().compile(program)?, run: self.run }))
@@ -194,29 +179,7 @@ impl FailingAt {
 }
 
 impl Device for FailingAt {
-    fn info(&self) -> &DeviceInfo {
-        self.inner.info()
-    }
-
-    fn mem_rules(&self) -> MemRules {
-        self.inner.mem_rules()
-    }
-
-    fn support(&self, query: &OpQuery<'_>) -> Support {
-        self.inner.support(query)
-    }
-
-    fn alloc(&self, bytes: usize, usage: Usage) -> Result<Buffer> {
-        self.inner.alloc(bytes, usage)
-    }
-
-    fn write(&self, destination: &Buffer, at: usize, source: &[u8]) -> Result<()> {
-        self.inner.write(destination, at, source)
-    }
-
-    fn read(&self, source: &Buffer, at: usize, destination: &mut [u8]) -> Result<()> {
-        self.inner.read(source, at, destination)
-    }
+    as_inner_does!();
 
     fn compile(self: Arc<Self>, program: Arc<Program>) -> Result<Box<dyn Executable>> {
         if let Some(step) = program.steps().iter().find(|step| step.op.name() == self.op) {
