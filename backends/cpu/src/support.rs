@@ -42,7 +42,7 @@ pub(crate) fn support(device: &CpuDevice, query: &OpQuery<'_>) -> Support {
             when(float, if last { native } else { Support::Rewrite(Rule::Decompose) })
         }
         Op::LayerNorm { .. } | Op::AddLayerNorm { .. } => when(float, native),
-        // Passes over rows that stay in cache.
+        // It has no kernel of its own here.
         Op::EmbedLayerNorm { .. } => when(float, Support::Rewrite(Rule::Decompose)),
         Op::Gelu(_) => when(float, in_place(query, 0)),
         Op::MatMul => when(float, with_scratch(matmul_f32(device, query))),

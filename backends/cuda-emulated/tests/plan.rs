@@ -32,7 +32,8 @@ fn planned(dtype: DType, lengths: &[usize]) -> (Arc<Program>, LaunchList) {
     (bound.program, list)
 }
 
-/// What is planned is what is allocated: weights as they are stored, scratch in powers of two, and cuBLASLt's scratch.
+/// As it is allocated: weights as they are stored, arena and staging in a power of two, cuBLASLt's scratch on Hopper. What the
+/// driver takes for itself is not in it.
 #[test]
 fn thirty_two_sequences_of_128_tokens_take_less_than_150_mb() {
     let (program, _) = planned(DType::F16, &[128; 32]);
@@ -48,7 +49,9 @@ fn thirty_two_sequences_of_128_tokens_take_less_than_150_mb() {
         })
         .collect();
     let weights: usize = weights.values().sum();
-    let scratch = program.arena_bytes().next_power_of_two();
+    let staging: usize =
+        program.io().iter().map(|&id| program.operand(id).bytes().next_multiple_of(256)).sum();
+    let scratch = (program.arena_bytes() + staging).next_power_of_two();
     let all = weights + scratch + (32 << 20);
     assert!(all < 150_000_000, "{weights} of weights, {scratch} of scratch, {all} in all");
 }

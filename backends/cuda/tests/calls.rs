@@ -7,7 +7,6 @@ mod stub;
 use lockstep_cuda::CudaBackend;
 use lockstep_runtime::graph::{DType, GraphBuilder, HostTensor, Linear, Op, TensorType};
 use lockstep_runtime::{Backend, Device, Error, Session};
-use std::error::Error as _;
 use std::sync::Arc;
 
 const GPU: [(&str, &str); 4] =
@@ -32,16 +31,6 @@ fn session(device: Arc<dyn Device>) -> Result<Session, Error> {
     Session::builder(b.finish().unwrap()).device(device).build()
 }
 
-fn told(error: &Error) -> String {
-    let mut said = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        said += &format!(": {next}");
-        cause = next.source();
-    }
-    said
-}
-
 #[test]
 #[allow(clippy::print_stdout, clippy::print_stderr)] // Read by the process that started this one.
 fn three_runs() {
@@ -58,7 +47,7 @@ fn three_runs() {
         eprintln!("call: run {number}");
         match session.run(&[("x", &x)]) {
             Ok(result) => println!("said: {:?}", result.device_time()),
-            Err(error) => println!("said: {}", told(&error)),
+            Err(error) => println!("said: {error}"),
         }
     }
     eprintln!("call: end");

@@ -2,7 +2,7 @@
 //!
 //! Extents are rounded up to few sizes and the batch is filled up with sequences that nobody asked for, so that a program
 //! that was compiled, and on a GPU captured, serves every batch of about its size. Sizes are so close to each other that
-//! what is computed in vain stays below an eighth of the tokens, from 128 of them on.
+//! what is computed in vain is about an eighth of the tokens at most, from 128 of them on.
 
 /// The most tokens of a bucket; larger batches get a program of their own extents.
 const LARGEST_TOKENS: usize = 32 << 10;

@@ -1,7 +1,7 @@
 //! Matrix products by cuBLASLt's lower interface: descriptors and one algorithm fixed when a program is recorded.
 //!
 //! The algorithm is chosen for a row count of [`PINNED_ROWS`], once per weight's shape, and used for every row count: what a
-//! row's sums look like must not depend on how many rows there are. Split sums are refused, since their order depends on the
+//! row's sums look like must not depend on how many rows there are ([`Tuning::PerShape`] is the exception). Split sums are refused, since their order depends on the
 //! grid. The library may still schedule one algorithm differently for other sizes; only a run on hardware shows that it does
 //! not, and the conformance suite's batch invariance is where it would show.
 

@@ -3,6 +3,7 @@
 
 use super::clock::Clock;
 use super::engine::{DriverEngine, Function, Stream};
+use super::event::Event;
 use super::gemm::PreparedProduct;
 use crate::engine::{Recording, Replay, Resolved};
 use cudarc::driver::{result, sys};
@@ -50,23 +51,10 @@ impl Drop for Graph {
     }
 }
 
-/// A mark on the stream that can be waited for while others put their runs behind it.
-struct Event(sys::CUevent);
-
-// SAFETY: an event may be recorded and waited for from any thread with its context current.
-unsafe impl Send for Event {}
-
-impl Drop for Event {
-    fn drop(&mut self) {
-        // SAFETY: created once, destroyed once.
-        let _ = unsafe { result::event::destroy(self.0) };
-    }
-}
-
 /// A recording, resolved.
 pub(super) struct DriverReplay {
     graph: Option<Graph>,
-    /// The end of the last run that was started.
+    /// The end of the last run that was started, which can be waited for while others put their runs behind it.
     done: Event,
     clock: Option<Clock>,
     commands: Vec<(Arc<str>, Prepared)>,
@@ -96,8 +84,8 @@ impl DriverReplay {
             let prepared = prepare(&engine, &mut stream, &node, command)?;
             commands.push((node, prepared));
         }
-        let done = result::event::create(sys::CUevent_flags::CU_EVENT_DISABLE_TIMING);
-        let done = Event(engine.calls.check("the recording of a program", "cuEventCreate", done)?);
+        let flags = sys::CUevent_flags::CU_EVENT_DISABLE_TIMING;
+        let done = Event::new(&engine.calls, "the recording of a program", flags)?;
         let clock = Clock::new(&engine.calls)?;
         drop(stream);
         let captures = std::env::var_os(VARIABLE).is_none_or(|value| value != "0");
@@ -245,9 +233,7 @@ impl Replay for DriverReplay {
                 }
             }
         }
-        // SAFETY: event and stream live as long as the engine.
-        let recorded = unsafe { result::event::record(self.done.0, stream.stream) };
-        engine.calls.check("the end of a run", "cuEventRecord", recorded)
+        self.done.record(&engine.calls, "the end of a run", stream.stream)
     }
 
     fn wait(&mut self) -> Result<()> {
@@ -256,9 +242,8 @@ impl Replay for DriverReplay {
         let first = self.commands.first().map_or("", |(node, _)| node);
         let last = self.commands.last().map_or("", |(node, _)| node);
         let node = format!("a captured run from {first} to {last} ({VARIABLE}=0 lays a fault to its node)");
-        // SAFETY: the event was created with the replay; `enter` made its context current on this thread.
-        let waited = unsafe { sys::cuEventSynchronize(self.done.0) };
-        self.engine.calls.check(&node, "cuEventSynchronize", waited.result())?;
+        // `enter` made the context current on this thread.
+        self.done.wait(&self.engine.calls, &node)?;
         if let (Some(clock), Some(_)) = (&self.clock, &self.graph) {
             self.device_time = Some(clock.elapsed(&self.engine.calls)?);
         }

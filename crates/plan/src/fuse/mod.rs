@@ -77,7 +77,7 @@ pub(crate) fn fuse(graph: &Graph, device: Option<&dyn Device>) -> Result<Graph> 
     Ok(fused)
 }
 
-/// What can be fused only once sequences are packed.
+/// What graphs have only once sequences are packed.
 pub(crate) fn fuse_packed(graph: &Graph, device: &dyn Device) -> Result<Graph> {
     let fused = apply(graph, Some(device), embeddings::sum_and_norm)?;
     apply(&fused, Some(device), embeddings::narrowed)
