@@ -17,6 +17,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("lockstep-cuda", &["lockstep-hal", "lockstep-kernels"]),
     // The same launch lists on another engine.
     ("lockstep-cuda-emulated", &["lockstep-hal", "lockstep-cuda"]),
+    // Declarations alone, for the backend and for the simulator of the vendor's libraries.
+    ("lockstep-ascend-abi", &[]),
     ("lockstep-candle", &["lockstep-hal", "lockstep-kernels"]),
     ("lockstep-template", &["lockstep-hal", "lockstep-kernels"]),
     ("lockstep-bert", &["lockstep-graph", "lockstep-runtime"]),
