@@ -63,5 +63,6 @@ fn versions_and_utilization() {
 #[test]
 fn an_enumeration_is_an_int() {
     assert_eq!((size_of::<aclDataType>(), align_of::<aclDataType>()), (4, 4));
+    assert_eq!(size_of::<Option<runtime::aclInit>>(), size_of::<*const ()>());
     assert_eq!(size_of::<aclrtCallback>(), size_of::<*const ()>());
 }
