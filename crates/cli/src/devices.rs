@@ -1,6 +1,6 @@
 //! `lockstep devices`.
 
-use crate::backends::registry;
+use crate::backends::{Simulators, registry};
 use crate::failure::{Outcome, with_causes};
 use crate::output::Output;
 use crate::table::table;
@@ -10,20 +10,26 @@ use lockstep_runtime::tensor::DType;
 use lockstep_runtime::{DeviceInfo, Probe};
 use serde_json::{Value, json};
 
-/// Nothing to choose.
+/// Which devices to list.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
   lockstep devices
   lockstep devices --json | jq '.[].devices[].id'
+  lockstep devices --simulators
 
 A star marks the dtype that a device computes in when nothing is asked. Errors of exp, erf and tanh are the largest, in \
 units in the last place of the dtype that sums are carried in.")]
-pub(crate) struct DevicesArguments {}
+pub(crate) struct DevicesArguments {
+    /// List simulators too: ascend-sim runs where it is named, and is found beside this program
+    #[arg(long)]
+    simulators: bool,
+}
 
 /// Lists every backend's devices, or why it has none.
-pub(crate) fn devices(_: &DevicesArguments, output: &mut Output) -> Outcome {
-    let probes = registry(None)?.probe();
+pub(crate) fn devices(arguments: &DevicesArguments, output: &mut Output) -> Outcome {
+    let simulators = if arguments.simulators { Simulators::Listed } else { Simulators::Named };
+    let probes = registry(None, simulators)?.probe();
     if output.is_json() {
         return output.json_line(&probes.iter().map(as_json).collect::<Vec<_>>());
     }

@@ -154,10 +154,12 @@ fn devices_lists_every_backend_with_its_numerics() {
     let listed = run(&["devices", "--json"]).json();
     let backends = listed[0].as_array().unwrap();
     let names: Vec<&str> = backends.iter().map(|backend| backend["backend"].as_str().unwrap()).collect();
-    assert_eq!(names, ["cpu", "cuda", "cuda-tuned", "candle", "reference"]);
-    // Whether there is a GPU is the machine's affair.
-    let is_gpu = |backend: &&Value| backend["backend"].as_str().unwrap().starts_with("cuda");
-    for backend in backends.iter().filter(|backend| !is_gpu(backend)) {
+    assert_eq!(names, ["cpu", "cuda", "cuda-tuned", "ascend", "candle", "reference"]);
+    // Whether there is a GPU or an NPU is the machine's affair.
+    let is_hardware = |backend: &&Value| {
+        ["cuda", "ascend"].iter().any(|kind| backend["backend"].as_str().unwrap().starts_with(kind))
+    };
+    for backend in backends.iter().filter(|backend| !is_hardware(backend)) {
         let device = &backend["devices"][0];
         assert_eq!(device["id"], json!(format!("{}:0", backend["backend"].as_str().unwrap())));
         assert!(device["dtypes"].as_array().unwrap().contains(&device["default_dtype"]), "{device}");

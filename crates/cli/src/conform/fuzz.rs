@@ -1,7 +1,6 @@
 //! `lockstep conform --fuzz`: random graphs on devices, and one of them again.
 
 use super::{ConformArguments, Present, devices};
-use crate::backends;
 use crate::failure::{Failure, Outcome, with_causes};
 use crate::output::Output;
 use crate::progress::progress_bar;
@@ -70,9 +69,8 @@ type Open = Vec<Arc<dyn Device>>;
 
 /// Devices that are there, and backends that are not.
 fn present(arguments: &ConformArguments) -> Outcome<(Open, Vec<Absent>)> {
-    let registry = backends::registry(arguments.threads)?;
     let (mut open, mut absent) = (Vec::new(), Vec::new());
-    for present in devices(arguments, &registry)? {
+    for present in devices(arguments)? {
         match present {
             Present::Open(device) => open.push(device),
             Present::Absent { name, reason } => absent.push((name, reason)),

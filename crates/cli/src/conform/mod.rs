@@ -6,7 +6,7 @@ mod mutants;
 mod print;
 
 use crate::arguments;
-use crate::backends;
+use crate::backends::{self, Simulators};
 use crate::failure::{Failure, Outcome, say, with_causes};
 use crate::output::Output;
 use crate::progress::progress_bar;
@@ -16,8 +16,8 @@ use clap::Args;
 use lockstep_conformance::cases::{self, kind};
 use lockstep_conformance::conform::{CaseReport, Conformance, Expectations, Selection, conform as run_suite};
 use lockstep_conformance::report::SuiteReport;
+use lockstep_runtime::Device;
 use lockstep_runtime::tensor::DType;
-use lockstep_runtime::{Device, Registry};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -106,10 +106,9 @@ pub(crate) fn conform(arguments: &ConformArguments, output: &mut Output) -> Outc
     }
     arguments.repro.check()?;
     let expectations = expectations(arguments.expectations.as_deref())?;
-    let registry = backends::registry(arguments.threads)?;
     let mut found = Vec::new();
     let mut absent = Vec::new();
-    for present in devices(arguments, &registry)? {
+    for present in devices(arguments)? {
         match present {
             Present::Absent { name, reason } => absent.push((name, reason)),
             Present::Open(device) => {
@@ -208,8 +207,10 @@ fn expectations(path: Option<&Path>) -> Outcome<Expectations> {
     Expectations::parse(&text).map_err(failed)
 }
 
-/// The devices that are named; of none named, every device of every backend.
-fn devices(arguments: &ConformArguments, registry: &Registry) -> Outcome<Vec<Present>> {
+/// The devices that are named; of none named, every device of every backend but the simulators.
+fn devices(arguments: &ConformArguments) -> Outcome<Vec<Present>> {
+    let simulators = if arguments.device.is_empty() { Simulators::Named } else { Simulators::Listed };
+    let registry = backends::registry(arguments.threads, simulators)?;
     let known: Vec<String> = registry.probe().iter().map(|probe| probe.backend.to_owned()).collect();
     let mut all = Vec::new();
     if arguments.device.is_empty() {

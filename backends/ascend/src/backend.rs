@@ -1,0 +1,170 @@
+//! The backends `ascend` and `ascend-sim`: the same code over the vendor's libraries, and over the simulator.
+
+use crate::calls::{Calls, call};
+use crate::device::AscendDevice;
+use crate::engine::free_and_total;
+use crate::libraries::{self, Functions};
+use crate::profile::numerics;
+use lockstep_hal::graph::DType;
+use lockstep_hal::{Backend, Device, DeviceInfo, Error, Result};
+use std::ffi::CStr;
+use std::ptr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// `aclInit` was called before in this process, by this program or another part of it.
+const REPEAT_INITIALIZE: i32 = 100_002;
+const PROBING: &str = "the search for devices";
+
+/// Whose libraries are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// CANN's.
+    Vendor,
+    /// The simulator of this project.
+    Simulator,
+}
+
+/// An Ascend backend. Creating one touches nothing; asking for its devices looks for the libraries.
+#[derive(Clone, Copy, Debug)]
+pub struct AscendBackend {
+    source: Source,
+}
+
+/// The libraries of each source, once they are open: initialised once per process, and never finalised, since a process cannot
+/// know who else in it uses them.
+static OPEN: Mutex<[Option<Arc<Functions>>; 2]> = Mutex::new([None, None]);
+
+impl AscendBackend {
+    /// The backend `ascend`, over CANN's libraries.
+    pub fn new() -> Self {
+        Self { source: Source::Vendor }
+    }
+
+    /// The backend `ascend-sim`, over the simulator that lies beside the program. It computes on this processor and says so.
+    pub fn simulator() -> Self {
+        Self { source: Source::Simulator }
+    }
+
+    fn functions(&self) -> Result<Arc<Functions>> {
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = &mut open[usize::from(self.source == Source::Simulator)];
+        if let Some(functions) = slot {
+            return Ok(functions.clone());
+        }
+        let functions = Arc::new(match self.source {
+            Source::Vendor => libraries::vendor(self.name())?,
+            Source::Simulator => libraries::simulator(self.name())?,
+        });
+        let calls = Calls { functions: functions.clone(), device: self.name().into() };
+        let Some(initialise) = functions.runtime.aclInit else {
+            return Err(calls.absent(PROBING, "aclInit"));
+        };
+        // SAFETY: no configuration; called once per process for these libraries.
+        let code = unsafe { initialise(ptr::null()) };
+        if code != REPEAT_INITIALIZE {
+            calls.check(PROBING, "aclInit", code).map_err(|error| self.unusable(&error))?;
+        }
+        calls.forget_errors();
+        *slot = Some(functions.clone());
+        Ok(functions)
+    }
+
+    /// A library that is there and does not work is as good as none, with its own words.
+    fn unusable(&self, error: &Error) -> Error {
+        Error::Unavailable {
+            backend: self.name().into(),
+            library: "a device that works".into(),
+            searched: vec!["the libraries that were found".into()],
+            hint: format!("{error}. Does `npu-smi info` list the device? A container needs /dev/davinci*"),
+        }
+    }
+
+    /// Asked on a thread of its own, since each thread has a current device and this one may be somebody's.
+    fn probe(&self, functions: Arc<Functions>) -> Result<Vec<DeviceInfo>> {
+        let name = self.name();
+        let asked = std::thread::spawn(move || describe(name, &functions)).join();
+        let asked = asked.map_err(|_| Error::program(format!("{name}: {PROBING} ended early")))?;
+        asked.map_err(|error| self.unusable(&error))
+    }
+}
+
+impl Default for AscendBackend {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Backend for AscendBackend {
+    fn name(&self) -> &'static str {
+        match self.source {
+            Source::Vendor => "ascend",
+            Source::Simulator => "ascend-sim",
+        }
+    }
+
+    fn devices(&self) -> Result<Vec<DeviceInfo>> {
+        self.probe(self.functions()?)
+    }
+
+    fn open(&self, ordinal: usize) -> Result<Arc<dyn Device>> {
+        let functions = self.functions()?;
+        let mut devices = self.probe(functions.clone())?;
+        let count = devices.len();
+        if ordinal >= count {
+            return Err(Error::NoSuchDevice { backend: self.name().into(), ordinal, count });
+        }
+        let info = devices.swap_remove(ordinal);
+        let calls = Calls { functions, device: info.id.clone() };
+        Ok(Arc::new(AscendDevice::open(calls, info, ordinal)?))
+    }
+}
+
+/// The devices, in the runtime's numbers, of which `ASCEND_RT_VISIBLE_DEVICES` leaves some out.
+fn describe(backend: &str, functions: &Arc<Functions>) -> Result<Vec<DeviceInfo>> {
+    let calls = Calls { functions: functions.clone(), device: backend.into() };
+    let mut count = 0_u32;
+    // SAFETY (of the calls here): numbers, and addresses of locals.
+    call!(calls, PROBING, runtime.aclrtGetDeviceCount(&mut count))?;
+    if count == 0 {
+        return Err(calls.error(PROBING, "aclrtGetDeviceCount", 0));
+    }
+    let driver = version(&calls);
+    (0..count as usize)
+        .map(|ordinal| {
+            call!(calls, PROBING, runtime.aclrtSetDevice(ordinal as i32))?;
+            let soc = soc_name(&calls);
+            let total = free_and_total(&calls).ok().map(|(_, total)| total as u64);
+            call!(calls, PROBING, runtime.aclrtResetDevice(ordinal as i32))?;
+            Ok(DeviceInfo {
+                id: format!("{backend}:{ordinal}"),
+                name: soc.unwrap_or_else(|| "an Ascend device without a name".into()),
+                driver: Some(driver.clone()),
+                memory_bytes: total,
+                dtypes: vec![DType::F32, DType::F16, DType::Bf16],
+                default_dtype: DType::F32,
+                prefers_packing: false,
+                prefers_buckets: false,
+                simulated: functions.simulated,
+                on_processor: functions.simulated,
+                numerics: numerics(),
+            })
+        })
+        .collect()
+}
+
+fn soc_name(calls: &Calls) -> Option<String> {
+    let name = calls.functions.runtime.aclrtGetSocName?;
+    // SAFETY: it takes nothing, and gives a string of the library's or null.
+    let name = unsafe { name() };
+    // SAFETY: as above.
+    (!name.is_null()).then(|| unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned())
+}
+
+fn version(calls: &Calls) -> String {
+    let [mut major, mut minor, mut patch] = [0_i32; 3];
+    // SAFETY: writes three numbers.
+    match call!(calls, PROBING, runtime.aclrtGetVersion(&mut major, &mut minor, &mut patch)) {
+        Ok(()) => format!("ACL {major}.{minor}.{patch}"),
+        Err(_) => "ACL of an unknown version".into(),
+    }
+}

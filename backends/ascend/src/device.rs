@@ -1,0 +1,93 @@
+//! An open device: what is asked of it goes to its owner thread.
+
+use crate::buffer::DeviceBuffer;
+use crate::calls::Calls;
+use crate::engine::Engine;
+use crate::executable::AscendExecutable;
+use crate::kernels::{ALIGNMENT, PADDING, compile};
+use crate::memory::{Memory, SharedScratch, UploadKey, Uploads};
+use crate::owner::Owner;
+use crate::support;
+use lockstep_hal::{
+    Buffer, Device, DeviceInfo, Error, Executable, MemRules, OpQuery, Program, Result, Support, Usage,
+    WeightCache,
+};
+use std::sync::Arc;
+
+/// The thread that owns an open device.
+pub(crate) type Thread = Owner<Engine>;
+
+/// An Ascend device, or the simulator in its place.
+#[derive(Debug)]
+pub(crate) struct AscendDevice {
+    info: DeviceInfo,
+    uploads: WeightCache<UploadKey, Memory>,
+    scratch: Arc<SharedScratch>,
+    thread: Arc<Thread>,
+}
+
+impl AscendDevice {
+    /// Opens the device of that number.
+    pub(crate) fn open(calls: Calls, info: DeviceInfo, ordinal: usize) -> Result<Self> {
+        let thread = Owner::start(&info.id, move || Engine::open(calls, ordinal))?;
+        Ok(Self { info, uploads: WeightCache::default(), scratch: Arc::default(), thread: Arc::new(thread) })
+    }
+}
+
+impl Device for AscendDevice {
+    fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    fn mem_rules(&self) -> MemRules {
+        MemRules { alignment: ALIGNMENT, padding: PADDING, largest_allocation: isize::MAX as usize }
+    }
+
+    fn support(&self, query: &OpQuery<'_>) -> Support {
+        support::support(query)
+    }
+
+    fn alloc(&self, bytes: usize, _usage: Usage) -> Result<Buffer> {
+        let memory = Arc::new(Memory::new(&self.thread, bytes, true)?);
+        Ok(Arc::new(DeviceBuffer { device: self.info.id.clone(), memory, bytes }))
+    }
+
+    fn write(&self, destination: &Buffer, at: usize, source: &[u8]) -> Result<()> {
+        let buffer = DeviceBuffer::of(destination, &self.info.id)?;
+        buffer.fits(at, source.len())?;
+        let (memory, source) = (buffer.memory.clone(), source.to_vec());
+        self.thread.run(move |engine| engine.copy_in(memory.address + at as u64, &source))
+    }
+
+    fn read(&self, source: &Buffer, at: usize, destination: &mut [u8]) -> Result<()> {
+        let buffer = DeviceBuffer::of(source, &self.info.id)?;
+        buffer.fits(at, destination.len())?;
+        let (memory, bytes) = (buffer.memory.clone(), destination.len());
+        let read = self.thread.run(move |engine| engine.copy_out(memory.address + at as u64, bytes))?;
+        destination.copy_from_slice(&read);
+        Ok(())
+    }
+
+    fn compile(self: Arc<Self>, program: Arc<Program>) -> Result<Box<dyn Executable>> {
+        if !program.alignment().is_multiple_of(ALIGNMENT) {
+            return Err(Error::program(format!(
+                "was laid out for {} bytes, Ascend takes {ALIGNMENT}",
+                program.alignment()
+            )));
+        }
+        program.check_steps(self.as_ref())?;
+        let (list, constants) = compile(&program)?;
+        let checked = constants.clone();
+        let uploads = Uploads::new(&self.thread, &self.uploads, constants)?;
+        let executable = AscendExecutable::new(
+            self.info.id.clone(),
+            &self.thread,
+            &self.scratch,
+            program,
+            list,
+            &checked,
+            uploads,
+        )?;
+        Ok(Box::new(executable))
+    }
+}

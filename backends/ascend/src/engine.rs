@@ -1,0 +1,276 @@
+//! An open device as its owner thread has it: context, stream, memory, and the programs that are recorded on it.
+
+use crate::calls::{Calls, call};
+use crate::pool::{Pool, Source};
+use crate::replay::{Recording, Replay};
+use lockstep_ascend_abi::failure_mode::ACL_STOP_ON_FAILURE;
+use lockstep_ascend_abi::{
+    aclSysParamOpt, aclrtContext, aclrtMemAttr, aclrtMemMallocPolicy, aclrtMemcpyKind, aclrtStream,
+};
+use lockstep_hal::{Error, Result};
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::ptr;
+use std::time::Duration;
+
+/// What is done when the device is opened or closed, in errors.
+const OPENING: &str = "the opening of the device";
+const CLOSING: &str = "the closing of the device";
+const MEMORY: &str = "device memory";
+
+/// The device.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    calls: Calls,
+    ordinal: i32,
+    context: aclrtContext,
+    stream: aclrtStream,
+    pool: Pool,
+    replays: HashMap<u64, Replay>,
+    next: u64,
+    /// What brought the device down; nothing is asked of it any more.
+    lost: Option<String>,
+}
+
+impl Engine {
+    /// Opens a device on this thread, which is the only one that may use it.
+    pub(crate) fn open(calls: Calls, ordinal: usize) -> Result<Self> {
+        let mut engine = Self {
+            calls,
+            ordinal: ordinal as i32,
+            context: ptr::null_mut(),
+            stream: ptr::null_mut(),
+            pool: Pool::default(),
+            replays: HashMap::new(),
+            next: 0,
+            lost: None,
+        };
+        let calls = engine.calls.clone();
+        // SAFETY (of the calls here): numbers, and addresses of fields that outlive the calls. What is made here is given back
+        // when the engine is dropped, also if a later call fails.
+        call!(calls, OPENING, runtime.aclrtSetDevice(engine.ordinal))?;
+        call!(calls, OPENING, runtime.aclrtCreateContext(&mut engine.context, engine.ordinal))?;
+        call!(calls, OPENING, runtime.aclrtCreateStream(&mut engine.stream))?;
+        call!(calls, OPENING, runtime.aclrtSetStreamFailureMode(engine.stream, ACL_STOP_ON_FAILURE))?;
+        // index_add in a fixed order; of the context where that is known, else of the process.
+        let mode = aclSysParamOpt::DETERMINISTIC;
+        call!(calls, OPENING, runtime.aclrtCtxSetSysParamOpt(mode, 1))
+            .or_else(|_| call!(calls, OPENING, runtime.aclrtSetSysParamOpt(mode, 1)))?;
+        Ok(engine)
+    }
+
+    /// An error for whoever comes after the fault that brought the device down.
+    fn alive(&self) -> Result<()> {
+        match &self.lost {
+            None => Ok(()),
+            Some(fault) => Err(Error::Device {
+                device: self.calls.device.clone(),
+                node: "the device".into(),
+                call: "any call".into(),
+                code: 0,
+                driver_text: format!("lost by an earlier fault; open it again. It was: {fault}"),
+            }),
+        }
+    }
+
+    /// Notes a fault of something that ran, after which the context is of no use.
+    fn noted<T>(&mut self, result: Result<T>) -> Result<T> {
+        if let Err(error @ Error::Device { code, .. }) = &result
+            && (500_000..600_000).contains(code)
+            && !Calls::is_submission(*code)
+        {
+            self.lost.get_or_insert_with(|| error.to_string());
+        }
+        result
+    }
+
+    /// Device memory of at least `bytes` bytes, all zero if that is asked for.
+    pub(crate) fn allocate(&mut self, bytes: usize, zeroed: bool) -> Result<u64> {
+        self.alive()?;
+        let mut source = Runtime { calls: &self.calls };
+        let address = self.pool.allocate(&mut source, bytes.max(1)).map_err(|error| {
+            if Calls::is_out_of_memory(&error) {
+                let free = free_and_total(&self.calls).ok().map(|(free, _)| free);
+                Error::OutOfMemory { device: self.calls.device.clone(), requested: bytes, free }
+            } else {
+                error
+            }
+        })?;
+        if zeroed && bytes > 0 {
+            let at = address as *mut c_void;
+            // SAFETY: as many bytes were allocated just now.
+            if let Err(error) = call!(self.calls, MEMORY, runtime.aclrtMemset(at, bytes, 0, bytes)) {
+                self.free(address);
+                return Err(error);
+            }
+        }
+        Ok(address)
+    }
+
+    /// Gives device memory back.
+    pub(crate) fn free(&mut self, address: u64) {
+        self.pool.free(&mut Runtime { calls: &self.calls }, address);
+    }
+
+    /// Pinned host memory of that many bytes, all zero.
+    pub(crate) fn allocate_pinned(&mut self, bytes: usize) -> Result<u64> {
+        self.alive()?;
+        let mut at = ptr::null_mut();
+        let bytes = bytes.max(1);
+        // SAFETY: writes the address.
+        call!(self.calls, "pinned memory", runtime.aclrtMallocHost(&mut at, bytes))?;
+        // SAFETY: as many bytes were allocated just now.
+        unsafe { ptr::write_bytes(at.cast::<u8>(), 0, bytes) };
+        Ok(at as u64)
+    }
+
+    /// Gives pinned memory back.
+    pub(crate) fn free_pinned(&mut self, address: u64) {
+        // SAFETY: from `allocate_pinned`, once; no run uses it any more.
+        if let Err(error) = call!(self.calls, "pinned memory", runtime.aclrtFreeHost(address as *mut c_void))
+        {
+            tracing::warn!("{error}");
+        }
+    }
+
+    /// Copies host bytes to device memory, and waits.
+    pub(crate) fn copy_in(&mut self, to: u64, source: &[u8]) -> Result<()> {
+        self.alive()?;
+        if source.is_empty() {
+            return Ok(());
+        }
+        let (kind, bytes) = (aclrtMemcpyKind::HOST_TO_DEVICE, source.len());
+        // SAFETY: the destination has the bytes, which the caller checked, and the source lives through the call.
+        let copied = call!(
+            self.calls,
+            "a copy to the device",
+            runtime.aclrtMemcpy(to as *mut c_void, bytes, source.as_ptr().cast(), bytes, kind)
+        );
+        self.noted(copied)
+    }
+
+    /// Copies device memory to the host, after everything that was started.
+    pub(crate) fn copy_out(&mut self, from: u64, bytes: usize) -> Result<Vec<u8>> {
+        self.alive()?;
+        let mut destination = vec![0; bytes];
+        if bytes > 0 {
+            let kind = aclrtMemcpyKind::DEVICE_TO_HOST;
+            let waited = self.wait_for_stream("a copy from the device");
+            self.noted(waited)?;
+            // SAFETY: as above, the other way round.
+            let copied = call!(
+                self.calls,
+                "a copy from the device",
+                runtime.aclrtMemcpy(
+                    destination.as_mut_ptr().cast(),
+                    bytes,
+                    from as *const c_void,
+                    bytes,
+                    kind
+                )
+            );
+            self.noted(copied)?;
+        }
+        Ok(destination)
+    }
+
+    fn wait_for_stream(&self, node: &str) -> Result<()> {
+        // SAFETY: the stream is of this thread's context.
+        call!(self.calls, node, runtime.aclrtSynchronizeStream(self.stream))
+    }
+
+    /// Prepares a recording; its number.
+    pub(crate) fn record(&mut self, recording: &Recording) -> Result<u64> {
+        self.alive()?;
+        let replay = Replay::new(&self.calls, recording)?;
+        let number = self.next;
+        self.next += 1;
+        self.replays.insert(number, replay);
+        Ok(number)
+    }
+
+    /// The scratch that a recording's operators asked for.
+    pub(crate) fn workspace_bytes(&self, number: u64) -> usize {
+        self.replays.get(&number).map_or(0, Replay::workspace_bytes)
+    }
+
+    /// Starts a recording with its scratch.
+    pub(crate) fn start(&mut self, number: u64, workspace: u64) -> Result<()> {
+        self.alive()?;
+        let stream = self.stream;
+        let started = match self.replays.get_mut(&number) {
+            Some(replay) => replay.start(&self.calls, stream, workspace),
+            None => Err(Error::program("a recording that was given back")),
+        };
+        self.noted(started)
+    }
+
+    /// Waits for a recording that was started; how long it took on the device.
+    pub(crate) fn wait(&mut self, number: u64) -> Result<Option<Duration>> {
+        self.alive()?;
+        let stream = self.stream;
+        let waited = match self.replays.get_mut(&number) {
+            Some(replay) => replay.wait(&self.calls, stream),
+            None => Ok(None),
+        };
+        self.noted(waited)
+    }
+
+    /// Gives a recording back.
+    pub(crate) fn forget(&mut self, number: u64) {
+        if let Some(mut replay) = self.replays.remove(&number) {
+            replay.destroy(&self.calls, self.stream);
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let numbers: Vec<u64> = self.replays.keys().copied().collect();
+        numbers.into_iter().for_each(|number| self.forget(number));
+        self.pool.clear(&mut Runtime { calls: &self.calls });
+        // SAFETY: made when the engine was opened, given back once, and used by nobody any more.
+        let closed = [
+            (!self.stream.is_null())
+                .then(|| call!(self.calls, CLOSING, runtime.aclrtDestroyStream(self.stream))),
+            (!self.context.is_null())
+                .then(|| call!(self.calls, CLOSING, runtime.aclrtDestroyContext(self.context))),
+            Some(call!(self.calls, CLOSING, runtime.aclrtResetDevice(self.ordinal))),
+        ];
+        for error in closed.into_iter().flatten().filter_map(Result::err) {
+            tracing::warn!("{error}");
+        }
+    }
+}
+
+/// Bytes of device memory that are free, and all there are; of the device that is this thread's.
+pub(crate) fn free_and_total(calls: &Calls) -> Result<(usize, usize)> {
+    let (mut free, mut total) = (0, 0);
+    // SAFETY: writes two numbers.
+    call!(calls, MEMORY, runtime.aclrtGetMemInfo(aclrtMemAttr::HBM_MEM, &mut free, &mut total))?;
+    Ok((free, total))
+}
+
+/// The runtime as the pool's source.
+struct Runtime<'a> {
+    calls: &'a Calls,
+}
+
+impl Source for Runtime<'_> {
+    type Error = Error;
+
+    fn allocate(&mut self, bytes: usize) -> Result<u64> {
+        let mut at = ptr::null_mut();
+        let policy = aclrtMemMallocPolicy::MALLOC_HUGE_FIRST;
+        // SAFETY: writes the address.
+        call!(self.calls, MEMORY, runtime.aclrtMalloc(&mut at, bytes, policy))?;
+        Ok(at as u64)
+    }
+
+    fn free(&mut self, address: u64) {
+        // SAFETY: from `allocate`, once; no run uses it any more.
+        if let Err(error) = call!(self.calls, MEMORY, runtime.aclrtFree(address as *mut c_void)) {
+            tracing::warn!("{error}");
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! A recording made ready: node by node the first time, so that a fault is laid to its node; then captured, if the libraries
+//! can; from then on a run is one launch.
+
+use crate::calls::{Calls, call};
+use crate::index::check_index;
+use crate::launch::{Call, View};
+use crate::prepare::Prepared;
+use lockstep_ascend_abi::event_flag::ACL_EVENT_TIME_LINE;
+use lockstep_ascend_abi::{aclmdlRI, aclmdlRICaptureMode, aclrtEvent, aclrtMemcpyKind, aclrtStream};
+use lockstep_hal::{Error, Result};
+use std::ffi::c_void;
+use std::ptr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// `0`: never capture.
+const GRAPH_VARIABLE: &str = "LOCKSTEP_ASCEND_GRAPH";
+/// `1`: wait after each step of every run, so that any fault is laid to its node.
+const STEPWISE_VARIABLE: &str = "LOCKSTEP_ASCEND_STEPWISE";
+
+/// A run's commands with every place an address.
+#[derive(Clone, Debug)]
+pub(crate) struct Recording {
+    /// From pinned memory to the device, before the steps.
+    pub(crate) copy_in: Option<Transfer>,
+    pub(crate) steps: Vec<RecordedStep>,
+    /// From the device to pinned memory, after them.
+    pub(crate) copy_out: Option<Transfer>,
+}
+
+/// A step of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct RecordedStep {
+    /// The node's name.
+    pub(crate) node: Arc<str>,
+    pub(crate) calls: Vec<Call<u64>>,
+    /// Indices that earlier steps compute, which the host must see before this one runs.
+    pub(crate) checks: Vec<ComputedIndex>,
+}
+
+/// An index on the device, whose elements must be in `0..rows`.
+#[derive(Clone, Debug)]
+pub(crate) struct ComputedIndex {
+    pub(crate) index: View<u64>,
+    pub(crate) rows: usize,
+}
+
+/// A copy between pinned memory and the device.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Transfer {
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+    pub(crate) bytes: usize,
+}
+
+/// How the next run goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// Node by node, waiting for each.
+    Stepwise,
+    /// All at once, captured.
+    Capture,
+    /// All at once, operator by operator.
+    Submit,
+    /// The captured graph.
+    Launch,
+}
+
+impl ComputedIndex {
+    fn check(&self, calls: &Calls, node: &str, stream: aclrtStream) -> Result<()> {
+        let mut bytes = vec![0; self.index.count() * self.index.dtype.size()];
+        let (to, from) = (bytes.as_mut_ptr().cast(), self.index.place as *const c_void);
+        let kind = aclrtMemcpyKind::DEVICE_TO_HOST;
+        // SAFETY: the stream is of this thread's context; the index has as many bytes, which are written by now.
+        call!(calls, node, runtime.aclrtSynchronizeStream(stream))?;
+        call!(calls, node, runtime.aclrtMemcpy(to, bytes.len(), from, bytes.len(), kind))?;
+        check_index(node, self.index.dtype, &bytes, self.rows)
+    }
+}
+
+/// A recording with its operators prepared.
+#[derive(Debug)]
+pub(crate) struct Replay {
+    recording: Recording,
+    prepared: Vec<Vec<Prepared>>,
+    graph: aclmdlRI,
+    next: Next,
+    /// Before and after a run, on the stream; null until they are needed, or where the device keeps no time.
+    events: [aclrtEvent; 2],
+    is_timed: bool,
+    is_running: bool,
+}
+
+impl Replay {
+    /// Prepares every operator.
+    pub(crate) fn new(calls: &Calls, recording: &Recording) -> Result<Self> {
+        let mut replay = Self {
+            recording: recording.clone(),
+            prepared: Vec::new(),
+            graph: ptr::null_mut(),
+            next: Next::Stepwise,
+            events: [ptr::null_mut(); 2],
+            is_timed: false,
+            is_running: false,
+        };
+        let made = replay.prepare(calls).and_then(|()| replay.create_events(calls));
+        match made {
+            Ok(()) => Ok(replay),
+            Err(error) => {
+                replay.destroy(calls, ptr::null_mut());
+                Err(error)
+            }
+        }
+    }
+
+    fn prepare(&mut self, calls: &Calls) -> Result<()> {
+        for step in &self.recording.steps {
+            self.prepared.push(Vec::new());
+            for call in &step.calls {
+                let prepared = Prepared::new(calls, &step.node, call)?;
+                if let Some(last) = self.prepared.last_mut() {
+                    last.push(prepared);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn create_events(&mut self, calls: &Calls) -> Result<()> {
+        for event in &mut self.events {
+            // SAFETY: writes the event.
+            call!(calls, "a run's time", runtime.aclrtCreateEventWithFlag(event, ACL_EVENT_TIME_LINE))?;
+        }
+        Ok(())
+    }
+
+    /// The most scratch that an operator asked for: they run one after another, and share it.
+    pub(crate) fn workspace_bytes(&self) -> usize {
+        self.prepared.iter().flatten().map(|prepared| prepared.workspace as usize).max().unwrap_or(0)
+    }
+
+    /// Starts a run.
+    pub(crate) fn start(&mut self, calls: &Calls, stream: aclrtStream, workspace: u64) -> Result<()> {
+        self.is_running = true;
+        self.is_timed = false;
+        self.renew(calls)?;
+        match self.next {
+            Next::Stepwise => {
+                self.submit(calls, stream, workspace, true)?;
+                // What the host must look at in between cannot be captured.
+                let whole = self.recording.steps.iter().all(|step| step.checks.is_empty())
+                    && self.prepared.iter().flatten().all(Prepared::is_repeatable);
+                self.next = after_the_first(calls, whole);
+                Ok(())
+            }
+            Next::Submit => {
+                self.timed(calls, stream, |replay| replay.submit(calls, stream, workspace, false))
+            }
+            Next::Capture => {
+                match self.capture(calls, stream, workspace) {
+                    Ok(()) => self.next = Next::Launch,
+                    // The libraries' own limits; what was not captured runs operator by operator.
+                    Err(error) => {
+                        tracing::warn!("no graph is captured: {error}");
+                        self.next = Next::Submit;
+                    }
+                }
+                self.start(calls, stream, workspace)
+            }
+            Next::Launch => {
+                let graph = self.graph;
+                self.timed(calls, stream, |_| {
+                    // SAFETY: captured from this stream, not destroyed yet; its memory lives as long as the recording.
+                    call!(calls, "the captured graph", capture.aclmdlRIExecuteAsync(graph, stream))
+                })
+            }
+        }
+    }
+
+    /// Prepares again what does not outlive a run.
+    fn renew(&mut self, calls: &Calls) -> Result<()> {
+        if self.next == Next::Launch {
+            return Ok(());
+        }
+        for (step, prepared) in self.recording.steps.iter().zip(&mut self.prepared) {
+            for (call, prepared) in step.calls.iter().zip(prepared) {
+                if prepared.is_spent() {
+                    prepared.destroy(calls);
+                    *prepared = Prepared::new(calls, &step.node, call)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn timed(
+        &mut self,
+        calls: &Calls,
+        stream: aclrtStream,
+        run: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        let [first, last] = self.events;
+        // SAFETY: events and stream are of this thread's context.
+        call!(calls, "a run's time", runtime.aclrtRecordEvent(first, stream))?;
+        run(self)?;
+        // SAFETY: as above.
+        call!(calls, "a run's time", runtime.aclrtRecordEvent(last, stream))?;
+        self.is_timed = true;
+        Ok(())
+    }
+
+    fn submit(&mut self, calls: &Calls, stream: aclrtStream, workspace: u64, stepwise: bool) -> Result<()> {
+        let transfer = |node: &str, transfer: Option<Transfer>, kind| {
+            let Some(Transfer { from, to, bytes }) = transfer else { return Ok(()) };
+            let (to, from) = (to as *mut c_void, from as *const c_void);
+            // SAFETY: pinned memory and device memory of the program's, of at least so many bytes, that live until the run is
+            // waited for.
+            call!(calls, node, runtime.aclrtMemcpyAsync(to, bytes, from, bytes, kind, stream))
+        };
+        transfer("the inputs", self.recording.copy_in, aclrtMemcpyKind::HOST_TO_DEVICE)?;
+        for (step, prepared) in self.recording.steps.iter().zip(&mut self.prepared) {
+            for computed in &step.checks {
+                computed.check(calls, &step.node, stream)?;
+            }
+            for prepared in prepared {
+                prepared.submit(calls, workspace, stream)?;
+            }
+            if stepwise {
+                // SAFETY: the stream is of this thread's context.
+                call!(calls, &step.node, runtime.aclrtSynchronizeStream(stream))?;
+            }
+        }
+        transfer("the outputs", self.recording.copy_out, aclrtMemcpyKind::DEVICE_TO_HOST)
+    }
+
+    fn capture(&mut self, calls: &Calls, stream: aclrtStream, workspace: u64) -> Result<()> {
+        let node = "the capture of the program";
+        let mode = aclmdlRICaptureMode::THREAD_LOCAL;
+        // SAFETY: the stream is of this thread's context, and nothing is waited for until the end.
+        call!(calls, node, capture.aclmdlRICaptureBegin(stream, mode))?;
+        let submitted = self.submit(calls, stream, workspace, false);
+        // SAFETY: on the thread that began it; writes the graph. It ends also where it failed, so that the stream can be used.
+        let ended = call!(calls, node, capture.aclmdlRICaptureEnd(stream, &mut self.graph));
+        submitted.and(ended)?;
+        if self.graph.is_null() {
+            return Err(Error::program("the capture gave no graph"));
+        }
+        Ok(())
+    }
+
+    /// Waits for a run that was started; how long it took on the device, where it was measured.
+    pub(crate) fn wait(&mut self, calls: &Calls, stream: aclrtStream) -> Result<Option<Duration>> {
+        if !std::mem::take(&mut self.is_running) {
+            return Ok(None);
+        }
+        // SAFETY: the stream is of this thread's context.
+        call!(calls, "the run", runtime.aclrtSynchronizeStream(stream))?;
+        if !self.is_timed {
+            return Ok(None);
+        }
+        let mut milliseconds = 0.0_f32;
+        let [first, last] = self.events;
+        // SAFETY: both were recorded on this stream, which was waited for.
+        call!(calls, "a run's time", runtime.aclrtEventElapsedTime(&mut milliseconds, first, last))?;
+        Ok(Some(Duration::from_secs_f64(f64::from(milliseconds.max(0.0)) / 1e3)))
+    }
+
+    /// Gives everything back, after what may still run.
+    pub(crate) fn destroy(&mut self, calls: &Calls, stream: aclrtStream) {
+        if std::mem::take(&mut self.is_running) && !stream.is_null() {
+            // A fault of the run is its own; here it only matters that nothing runs any more.
+            // SAFETY: the stream is of this thread's context.
+            let _ = call!(calls, "the run", runtime.aclrtSynchronizeStream(stream));
+        }
+        let mut given_back = Vec::new();
+        if !self.graph.is_null() {
+            // SAFETY: captured once, destroyed once, and it does not run.
+            given_back.push(call!(calls, "the captured graph", capture.aclmdlRIDestroy(self.graph)));
+            self.graph = ptr::null_mut();
+        }
+        for event in self.events.iter_mut().filter(|event| !event.is_null()) {
+            // SAFETY: created once, destroyed once.
+            given_back.push(call!(calls, "a run's time", runtime.aclrtDestroyEvent(*event)));
+            *event = ptr::null_mut();
+        }
+        for error in given_back.into_iter().filter_map(Result::err) {
+            tracing::warn!("{error}");
+        }
+        self.prepared.iter_mut().flatten().for_each(|prepared| prepared.destroy(calls));
+        self.prepared.clear();
+    }
+}
+
+/// How runs go on after the first.
+fn after_the_first(calls: &Calls, whole: bool) -> Next {
+    let says = |variable: &str, value: &str| std::env::var_os(variable).is_some_and(|said| said == value);
+    let can_capture = calls.functions.capture.aclmdlRICaptureBegin.is_some()
+        && calls.functions.capture.aclmdlRICaptureEnd.is_some()
+        && calls.functions.capture.aclmdlRIExecuteAsync.is_some();
+    if says(STEPWISE_VARIABLE, "1") {
+        Next::Stepwise
+    } else if can_capture && whole && !says(GRAPH_VARIABLE, "0") {
+        Next::Capture
+    } else {
+        Next::Submit
+    }
+}
