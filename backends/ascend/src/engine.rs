@@ -7,7 +7,7 @@ use lockstep_ascend_abi::failure_mode::ACL_STOP_ON_FAILURE;
 use lockstep_ascend_abi::{
     aclSysParamOpt, aclrtContext, aclrtMemAttr, aclrtMemMallocPolicy, aclrtMemcpyKind, aclrtStream,
 };
-use lockstep_hal::{Error, Result};
+use lockstep_hal::{Error, Result, Work};
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::ptr;
@@ -17,6 +17,14 @@ use std::time::Duration;
 const OPENING: &str = "the opening of the device";
 const CLOSING: &str = "the closing of the device";
 const MEMORY: &str = "device memory";
+
+/// What is known of a run that was waited for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Finished {
+    /// How long it took on the device, where that was measured.
+    pub(crate) time: Option<Duration>,
+    pub(crate) work: Option<Work>,
+}
 
 /// The device.
 #[derive(Debug)]
@@ -205,13 +213,15 @@ impl Engine {
         self.noted(started)
     }
 
-    /// Waits for a recording that was started; how long it took on the device.
-    pub(crate) fn wait(&mut self, number: u64) -> Result<Option<Duration>> {
+    /// Waits for a recording that was started.
+    pub(crate) fn wait(&mut self, number: u64) -> Result<Finished> {
         self.alive()?;
-        let stream = self.stream;
+        let (stream, device_bytes) = (self.stream, self.pool.bytes());
         let waited = match self.replays.get_mut(&number) {
-            Some(replay) => replay.wait(&self.calls, stream),
-            None => Ok(None),
+            Some(replay) => replay
+                .wait(&self.calls, stream)
+                .map(|time| Finished { time, work: Some(Work { device_bytes, ..replay.work() }) }),
+            None => Ok(Finished::default()),
         };
         self.noted(waited)
     }

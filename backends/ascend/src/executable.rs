@@ -3,6 +3,7 @@
 
 use crate::buffer::DeviceBuffer;
 use crate::device::Thread;
+use crate::engine::Finished;
 use crate::index::check_index;
 use crate::kernels::padded;
 use crate::launch::{CallList, IndexCheck, Place};
@@ -10,7 +11,7 @@ use crate::memory::{Addresses, Memory, Pinned, SharedScratch, Uploads};
 use crate::replay::{ComputedIndex, RecordedStep, Recording, Transfer};
 use crate::staging::StagingLayout;
 use lockstep_hal::graph::{Constant, DType};
-use lockstep_hal::{Buffer, Cancel, Executable, Program, Result, Staged};
+use lockstep_hal::{Buffer, Cancel, Executable, Program, Result, Staged, Work};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ pub(crate) struct AscendExecutable {
     scratch: Arc<Memory>,
     shared: Arc<SharedScratch>,
     thread: Arc<Thread>,
-    device_time: Option<Duration>,
+    last: Finished,
 }
 
 /// A recording on the device's thread; given back when it is dropped, before the memory it names.
@@ -57,7 +58,7 @@ impl Handle {
         self.thread.run(move |engine| engine.start(number, workspace))
     }
 
-    fn wait(&self) -> Result<Option<Duration>> {
+    fn wait(&self) -> Result<Finished> {
         let number = self.number;
         self.thread.run(move |engine| engine.wait(number))
     }
@@ -113,7 +114,7 @@ impl AscendExecutable {
             scratch,
             shared: shared.clone(),
             thread: thread.clone(),
-            device_time: None,
+            last: Finished::default(),
         })
     }
 
@@ -213,9 +214,9 @@ impl Executable for AscendExecutable {
     }
 
     fn wait(&mut self) -> Result<()> {
-        self.device_time = None;
+        self.last = Finished::default();
         if let Some(recorded) = &self.recorded {
-            self.device_time = recorded.handle.wait()?;
+            self.last = recorded.handle.wait()?;
         }
         Ok(())
     }
@@ -225,7 +226,11 @@ impl Executable for AscendExecutable {
     }
 
     fn device_time(&self) -> Option<Duration> {
-        self.device_time
+        self.last.time
+    }
+
+    fn work(&self) -> Option<Work> {
+        self.last.work
     }
 
     /// What it pins on the host; scratch is shared, and weights are the device's.
@@ -240,11 +245,11 @@ impl Staged for AscendExecutable {
         self.stage()?;
         let Some(staging) = &mut self.staging else { return Ok(()) };
         self.layout.put(&mut staging.pinned, inputs)?;
-        self.device_time = None;
+        self.last = Finished::default();
         self.check_inputs(|_| Ok(Vec::new()), Some(inputs))?;
         let Some(staging) = &mut self.staging else { return Ok(()) };
         staging.handle.start()?;
-        self.device_time = staging.handle.wait()?;
+        self.last = staging.handle.wait()?;
         self.layout.get(&mut staging.pinned, outputs)
     }
 }

@@ -111,6 +111,11 @@ impl Pool {
         }
     }
 
+    /// Bytes that were asked of the source.
+    pub(crate) fn bytes(&self) -> usize {
+        self.chunks.values().map(|chunk| chunk.bytes).sum()
+    }
+
     /// Gives everything back.
     pub(crate) fn clear<S: Source>(&mut self, source: &mut S) {
         self.pieces.clear();
@@ -176,6 +181,7 @@ mod tests {
             pool.free(&mut source, address);
         }
         assert!(source.live.is_empty());
+        assert_eq!(pool.bytes(), 0);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::launch::{Call, View};
 use crate::prepare::Prepared;
 use lockstep_ascend_abi::event_flag::ACL_EVENT_TIME_LINE;
 use lockstep_ascend_abi::{aclmdlRI, aclmdlRICaptureMode, aclrtEvent, aclrtMemcpyKind, aclrtStream};
-use lockstep_hal::{Error, Result};
+use lockstep_hal::{Error, Result, Work};
 use std::ffi::c_void;
 use std::ptr;
 use std::sync::Arc;
@@ -89,6 +89,8 @@ pub(crate) struct Replay {
     events: [aclrtEvent; 2],
     is_timed: bool,
     is_running: bool,
+    /// Of the last run; device memory is not counted here.
+    work: Work,
 }
 
 impl Replay {
@@ -102,6 +104,7 @@ impl Replay {
             events: [ptr::null_mut(); 2],
             is_timed: false,
             is_running: false,
+            work: Work { operators: 0, submissions: 0, waits: 0, device_bytes: 0 },
         };
         let made = replay.prepare(calls).and_then(|()| replay.create_events(calls));
         match made {
@@ -139,6 +142,17 @@ impl Replay {
         self.prepared.iter().flatten().map(|prepared| prepared.workspace as usize).max().unwrap_or(0)
     }
 
+    /// What the last run asked of the device.
+    pub(crate) fn work(&self) -> Work {
+        self.work
+    }
+
+    fn count(&mut self, captured: bool, waits: usize) {
+        let operators = self.prepared.iter().map(Vec::len).sum();
+        let submissions = if captured { 1 } else { operators };
+        self.work = Work { operators, submissions, waits, device_bytes: 0 };
+    }
+
     /// Starts a run.
     pub(crate) fn start(&mut self, calls: &Calls, stream: aclrtStream, workspace: u64) -> Result<()> {
         self.is_running = true;
@@ -147,6 +161,7 @@ impl Replay {
         match self.next {
             Next::Stepwise => {
                 self.submit(calls, stream, workspace, true)?;
+                self.count(false, self.recording.steps.len());
                 // What the host must look at in between cannot be captured.
                 let whole = self.recording.steps.iter().all(|step| step.checks.is_empty())
                     && self.prepared.iter().flatten().all(Prepared::is_repeatable);
@@ -154,7 +169,9 @@ impl Replay {
                 Ok(())
             }
             Next::Submit => {
-                self.timed(calls, stream, |replay| replay.submit(calls, stream, workspace, false))
+                self.timed(calls, stream, |replay| replay.submit(calls, stream, workspace, false))?;
+                self.count(false, self.recording.steps.iter().map(|step| step.checks.len()).sum());
+                Ok(())
             }
             Next::Capture => {
                 match self.capture(calls, stream, workspace) {
@@ -172,7 +189,9 @@ impl Replay {
                 self.timed(calls, stream, |_| {
                     // SAFETY: captured from this stream, not destroyed yet; its memory lives as long as the recording.
                     call!(calls, "the captured graph", capture.aclmdlRIExecuteAsync(graph, stream))
-                })
+                })?;
+                self.count(true, 0);
+                Ok(())
             }
         }
     }

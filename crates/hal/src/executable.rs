@@ -1,6 +1,7 @@
 //! A compiled program, ready to run again and again.
 
 use crate::{Buffer, Result};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -27,6 +28,11 @@ pub trait Executable: Send {
         None
     }
 
+    /// What the last run asked of the device, where the device keeps count.
+    fn work(&self) -> Option<Work> {
+        None
+    }
+
     /// The way from host memory to host memory that this program prefers to a copy for each buffer; `None`: it has none, and
     /// is to be given buffers.
     fn staged(&mut self) -> Option<&mut dyn Staged> {
@@ -37,6 +43,19 @@ pub trait Executable: Send {
     fn resting_bytes(&self) -> Option<usize> {
         None
     }
+}
+
+/// What a run asked of its device, beside the time it took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Work {
+    /// Kernels or operators that ran.
+    pub operators: usize,
+    /// What the host handed to the device for them: 1 where they were captured.
+    pub submissions: usize,
+    /// How often the host waited between the first and the last of them.
+    pub waits: usize,
+    /// Device memory in bytes that this device's programs, weights and buffers had.
+    pub device_bytes: usize,
 }
 
 /// A program with host memory of its own that its device reads and writes as part of the run.

@@ -20,7 +20,7 @@ mod weights;
 pub use buffer::{Buffer, HostBuffer, RawBuffer, Usage};
 pub use device::{Backend, Device, DeviceInfo, MemRules};
 pub use error::{Error, NodeReason, Result};
-pub use executable::{Cancel, Executable, Staged};
+pub use executable::{Cancel, Executable, Staged, Work};
 pub use interpret::{Interpreted, Interpreter};
 pub use lockstep_graph as graph;
 pub use lockstep_graph::tensor;

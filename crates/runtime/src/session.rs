@@ -8,7 +8,7 @@
 use crate::{Error, Result, inputs::bind_inputs};
 use lockstep_plan::hal::graph::{Graph, HostTensor, SymbolValues, TensorType};
 use lockstep_plan::hal::tensor::{AlignedBytes, Bytes};
-use lockstep_plan::hal::{Buffer, Cancel, Device, Executable, Usage};
+use lockstep_plan::hal::{Buffer, Cancel, Device, Executable, Usage, Work};
 use lockstep_plan::{BoundProgram, Extents, Fallback, Packing, PlanOptions, Prepared};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -115,6 +115,7 @@ pub struct RunResult {
     outputs: Vec<(String, HostTensor)>,
     taps: Vec<(String, HostTensor)>,
     device_time: Option<Duration>,
+    work: Option<Work>,
 }
 
 impl RunResult {
@@ -147,6 +148,11 @@ impl RunResult {
     /// How long the run took on the device itself, where the device measures that ([`Executable::device_time`]).
     pub fn device_time(&self) -> Option<Duration> {
         self.device_time
+    }
+
+    /// What the run asked of the device, where the device keeps count ([`Executable::work`]).
+    pub fn work(&self) -> Option<Work> {
+        self.work
     }
 }
 
@@ -356,6 +362,7 @@ impl Session {
             outputs: named(&bound.outputs, &mut results)?,
             taps: named(&bound.taps, &mut results)?,
             device_time: executable.device_time(),
+            work: executable.work(),
         })
     }
 }

@@ -7,6 +7,7 @@ use crate::inspect::load;
 use crate::tokens::TokenBatch;
 use lockstep_benches::traffic::traffic;
 use lockstep_bert::BertModel;
+use lockstep_runtime::hal::Work;
 use lockstep_runtime::tensor::DType;
 use lockstep_runtime::{Packing, RunOptions, Session};
 use std::iter::Sum;
@@ -31,6 +32,8 @@ pub(super) struct Run {
     pub(super) end_to_end: Duration,
     /// On the device itself, where it measures that of each run.
     pub(super) on_device: Option<Duration>,
+    /// What they asked of the device, where it keeps count.
+    pub(super) work: Option<Work>,
 }
 
 impl Sum for Run {
@@ -38,6 +41,12 @@ impl Sum for Run {
         let add = |sum: Self, run: Self| Self {
             end_to_end: sum.end_to_end + run.end_to_end,
             on_device: sum.on_device.zip(run.on_device).map(|(sum, run)| sum + run),
+            work: sum.work.zip(run.work).map(|(sum, run)| Work {
+                operators: sum.operators + run.operators,
+                submissions: sum.submissions + run.submissions,
+                waits: sum.waits + run.waits,
+                device_bytes: sum.device_bytes.max(run.device_bytes),
+            }),
         };
         runs.reduce(add).unwrap_or_default()
     }
@@ -82,7 +91,8 @@ impl Contender {
         let start = Instant::now();
         let result = self.session.run(&batch.inputs()).map_err(|error| Failure::of(&error))?;
         let end_to_end = start.elapsed();
-        Ok(Run { end_to_end, on_device: std::hint::black_box(&result).device_time() })
+        let result = std::hint::black_box(&result);
+        Ok(Run { end_to_end, on_device: result.device_time(), work: result.work() })
     }
 
     /// The bytes that the device moves in a run of this batch.
@@ -101,7 +111,7 @@ mod tests {
 
     fn run(end_to_end: u64, on_device: Option<u64>) -> Run {
         let ms = Duration::from_millis;
-        Run { end_to_end: ms(end_to_end), on_device: on_device.map(ms) }
+        Run { end_to_end: ms(end_to_end), on_device: on_device.map(ms), work: None }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::contender::Run;
 use crate::failure::Outcome;
 use lockstep_benches::turns::{self, Samples, Turns};
+use lockstep_runtime::hal::Work;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -31,6 +32,9 @@ pub(super) struct Timing {
     /// The same runs on the device itself, where it measures them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) on_device: Option<DeviceTiming>,
+    /// What the last run asked of the device, where it keeps count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) work: Option<Work>,
 }
 
 /// Times of repeated runs on the device itself.
@@ -55,6 +59,7 @@ impl Timing {
             p95_ms: samples.quantile_ms(0.95),
             p99_ms: samples.quantile_ms(0.99),
             on_device: on_device.map(|times| DeviceTiming::new(&Samples::new(Duration::ZERO, times))),
+            work: turns.later.last().and_then(|run| run.work),
         }
     }
 
@@ -92,8 +97,12 @@ mod tests {
 
     fn runs(count: u64, on_device: impl Fn(u64) -> Option<u64>) -> Turns<Run> {
         let ms = Duration::from_millis;
-        let later = (1..=count).rev().map(|at| Run { end_to_end: ms(at), on_device: on_device(at).map(ms) });
-        Turns { first: Run { end_to_end: ms(700), on_device: None }, later: later.collect() }
+        let later = (1..=count).rev().map(|at| Run {
+            end_to_end: ms(at),
+            on_device: on_device(at).map(ms),
+            work: None,
+        });
+        Turns { first: Run { end_to_end: ms(700), on_device: None, work: None }, later: later.collect() }
     }
 
     #[test]

@@ -23,6 +23,7 @@ fn header(machine: Option<&Machine>, devices: &[Limits], output: &mut Output) ->
 #[derive(Clone, Copy, Default)]
 struct Columns {
     on_device: bool,
+    work: bool,
     peak: bool,
     roofline: bool,
 }
@@ -31,6 +32,7 @@ impl Columns {
     fn of<'a>(runs: impl Iterator<Item = (&'a Timing, &'a Shares)>) -> Self {
         runs.fold(Self::default(), |columns, (timing, shares)| Self {
             on_device: columns.on_device || timing.on_device.is_some(),
+            work: columns.work || timing.work.is_some(),
             peak: columns.peak || shares.share_of_peak.is_some(),
             roofline: columns.roofline || shares.share_of_roofline.is_some(),
         })
@@ -40,6 +42,9 @@ impl Columns {
         let mut titles = vec![">median ms", ">p10", ">p90", ">p95", ">p99", first];
         if self.on_device {
             titles.extend([">on device ms", ">p95", ">p99"]);
+        }
+        if self.work {
+            titles.extend([">operators", ">submitted", ">waits", ">device MiB"]);
         }
         titles
     }
@@ -56,6 +61,13 @@ impl Columns {
         if self.on_device {
             let times = timing.on_device.map(|times| [times.median_ms, times.p95_ms, times.p99_ms]);
             cells.extend(times.map_or_else(|| ["-"; 3].map(String::from), |times| times.map(ms)));
+        }
+        if self.work {
+            let counted = timing.work.map(|work| {
+                let mebibytes = format!("{:.1}", work.device_bytes as f64 / f64::from(1 << 20));
+                [work.operators.to_string(), work.submissions.to_string(), work.waits.to_string(), mebibytes]
+            });
+            cells.extend(counted.unwrap_or_else(|| ["-"; 4].map(String::from)));
         }
         cells
     }
