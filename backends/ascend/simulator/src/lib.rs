@@ -17,4 +17,4 @@ mod registry;
 mod runtime;
 mod view;
 
-pub use runtime::report::lockstep_ascend_simulator;
+pub use runtime::report::{lockstep_ascend_simulator, lockstep_ascend_simulator_report};

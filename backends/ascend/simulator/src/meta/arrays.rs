@@ -8,13 +8,13 @@ use crate::registry::{Registry, as_pointer};
 use crate::runtime::errors::Failure;
 use lockstep_ascend_abi::{aclBoolArray, aclFloatArray, aclIntArray, aclScalar, aclScalarList};
 
-pub(crate) static INT_ARRAYS: Registry<Vec<i64>> = Registry::new(4);
-pub(crate) static FLOAT_ARRAYS: Registry<Vec<f32>> = Registry::new(5);
-pub(crate) static BOOL_ARRAYS: Registry<Vec<bool>> = Registry::new(6);
-pub(crate) static SCALAR_LISTS: Registry<ScalarList> = Registry::new(7);
+static INT_ARRAYS: Registry<Vec<i64>> = Registry::new(4);
+static FLOAT_ARRAYS: Registry<Vec<f32>> = Registry::new(5);
+static BOOL_ARRAYS: Registry<Vec<bool>> = Registry::new(6);
+static SCALAR_LISTS: Registry<ScalarList> = Registry::new(7);
 
 /// Scalars of a list, which destroys them.
-pub(crate) struct ScalarList(Vec<usize>);
+struct ScalarList(Vec<usize>);
 
 /// The integers of the parameter `name`, for an operator's plan.
 ///
@@ -26,6 +26,21 @@ pub(crate) fn integers_of(array: *const aclIntArray, name: &str) -> Result<Vec<i
     }
     let alive = INT_ARRAYS.get(array).map(|array| array.as_ref().clone());
     alive.ok_or_else(|| Refusal::new(161_001, format!("{name} is not an array that is alive")))
+}
+
+/// Live arrays and lists of scalars.
+pub(crate) fn count() -> usize {
+    INT_ARRAYS.count() + FLOAT_ARRAYS.count() + BOOL_ARRAYS.count() + SCALAR_LISTS.count()
+}
+
+/// The live ones, one line each.
+pub(crate) fn leaks() -> Vec<String> {
+    let integers = INT_ARRAYS.all().into_iter().map(|array| format!("{array:?} by aclCreateIntArray"));
+    let floats = FLOAT_ARRAYS.all().into_iter().map(|array| format!("{array:?} by aclCreateFloatArray"));
+    let booleans = BOOL_ARRAYS.all().into_iter().map(|array| format!("{array:?} by aclCreateBoolArray"));
+    let lists = SCALAR_LISTS.all().into_iter();
+    let lists = lists.map(|list| format!("a list of {} scalars by aclCreateScalarList", list.0.len()));
+    integers.chain(floats).chain(booleans).chain(lists).collect()
 }
 
 /// The length of a live array.

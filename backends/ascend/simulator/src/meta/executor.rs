@@ -1,16 +1,20 @@
 //! The two phases of an operator: [`prepare`] checks and plans, [`execute`] submits what was planned.
 
+use crate::exports::result_place;
+use crate::meta::launch::{Submission, elements_reached};
 use crate::meta::tensor::{self, Description};
 use crate::numerics::Settings;
 use crate::registry::{Registry, as_pointer};
 use crate::runtime::errors::{Failure, call};
-use crate::runtime::lock;
-use crate::view::{View, element_size};
+use crate::runtime::worker::Task;
+use crate::runtime::{lock, stream};
+use crate::view::View;
 use core::ffi::c_void;
 use core::ops::Index;
 use lockstep_ascend_abi::{
-    aclDataType, aclFormat, aclOpExecutor, aclTensor, aclTensorList, aclnnStatus, aclrtStream,
+    aclDataType, aclFormat, aclOpExecutor, aclTensor, aclTensorList, aclnnStatus, aclrtStream, errors,
 };
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// A tensor parameter of phase 1.
@@ -193,15 +197,42 @@ impl Fault {
     }
 }
 
-struct Executor {
-    op: &'static str,
-    operands: Vec<(Role, Option<Description>)>,
-    workspace: u64,
-    kernel: Arc<Kernel>,
-    is_repeatable: Mutex<bool>,
+/// A tensor of an executor.
+pub(crate) struct Bound {
+    /// The parameter's name in C.
+    pub name: &'static str,
+    /// Which parameter it is of, counting from 0; tensors of a list share it.
+    pub parameter: usize,
+    /// What the operator does with it.
+    pub role: Role,
+    /// Its handle; 0 for a null one.
+    pub tensor: usize,
+    /// As phase 1 found it; `None` for a null one.
+    pub description: Option<Description>,
 }
 
-static EXECUTORS: Registry<Executor> = Registry::new(8);
+/// What phase 1 made.
+pub(crate) struct Executor {
+    op: &'static str,
+    /// Its tensors; their addresses may be changed if it is repeatable.
+    pub operands: Mutex<Vec<Bound>>,
+    workspace: u64,
+    kernel: Arc<Kernel>,
+    /// Phase 2 does not consume it.
+    pub is_repeatable: AtomicBool,
+}
+
+pub(crate) static EXECUTORS: Registry<Executor> = Registry::new(8);
+
+/// The live executors, one line each.
+pub(crate) fn leaks() -> Vec<String> {
+    EXECUTORS.all().iter().map(|executor| format!("an executor of {}GetWorkspaceSize", executor.op)).collect()
+}
+
+/// Live executors.
+pub(crate) fn count() -> usize {
+    EXECUTORS.count()
+}
 
 /// Phase 1, the export `symbol`: looks at the operands, asks `plan`, and makes an executor for the phase 2
 /// whose name `symbol` starts with. Panics in `plan` become 561000.
@@ -213,111 +244,154 @@ pub(crate) fn prepare(
     plan: impl FnOnce(&Tensors) -> Result<Planned, Refusal>,
 ) -> aclnnStatus {
     let op = symbol.strip_suffix("GetWorkspaceSize").unwrap_or(symbol);
+    let null = |failure: Failure| Failure::new(161_001, failure.text);
     let outcome = call(symbol, || {
-        let mut described = Vec::new();
-        for operand in operands {
-            describe(operand, &mut described)?;
+        let mut bound = Vec::new();
+        for (parameter, operand) in operands.iter().enumerate() {
+            bind(op, parameter, operand, &mut bound)?;
         }
-        let tensors = Tensors(
-            described
-                .iter()
-                .map(|(name, _, found)| {
-                    found.as_ref().map(|found| Described {
-                        name,
-                        dtype: found.dtype,
-                        dims: found.dims.clone(),
-                        strides: found.strides.clone(),
-                        format: found.format,
-                        storage_dims: found.storage_dims.clone(),
-                    })
-                })
-                .collect(),
-        );
-        let planned = plan(&tensors).map_err(|refusal| Failure::new(refusal.status, refusal.text))?;
         // SAFETY: aclnn's contract: the results' pointers are null or valid for the call.
-        let place = unsafe { crate::exports::result_place(workspace_size, "workspaceSize") };
-        place.map_err(|failure| Failure::new(161_001, failure.text))?.write(planned.workspace);
+        let workspace_place = unsafe { result_place(workspace_size, "workspaceSize") }.map_err(null)?;
         // SAFETY: as above.
-        let place = unsafe { crate::exports::result_place(executor, "executor") };
-        let place = place.map_err(|failure| Failure::new(161_001, failure.text))?;
-        place.write(as_pointer(EXECUTORS.add(Executor {
+        let executor_place = unsafe { result_place(executor, "executor") }.map_err(null)?;
+        let tensors = Tensors(bound.iter().map(described).collect());
+        let planned = plan(&tensors).map_err(|refusal| Failure::new(refusal.status, refusal.text))?;
+        workspace_place.write(planned.workspace);
+        executor_place.write(as_pointer(EXECUTORS.add(Executor {
             op,
-            operands: described.into_iter().map(|(_, role, found)| (role, found)).collect(),
+            operands: Mutex::new(bound),
             workspace: planned.workspace,
             kernel: Arc::new(planned.kernel),
-            is_repeatable: Mutex::new(false),
+            is_repeatable: AtomicBool::new(false),
         })));
         Ok(())
     });
     outcome.err().unwrap_or(0)
 }
 
-type Found = (&'static str, Role, Option<Description>);
+fn described(bound: &Bound) -> Option<Described> {
+    bound.description.as_ref().map(|found| Described {
+        name: bound.name,
+        dtype: found.dtype,
+        dims: found.dims.clone(),
+        strides: found.strides.clone(),
+        format: found.format,
+        storage_dims: found.storage_dims.clone(),
+    })
+}
 
-fn describe(operand: &Operand, found: &mut Vec<Found>) -> Result<(), Failure> {
-    let name = operand.name;
+fn bind(
+    op: &'static str,
+    parameter: usize,
+    operand: &Operand,
+    bound: &mut Vec<Bound>,
+) -> Result<(), Failure> {
+    let Operand { name, role, .. } = *operand;
     let null = || Failure::new(161_001, format!("parameter {name} is NULL"));
     let dead = || Failure::new(161_001, format!("{name} is not a tensor that is alive"));
+    let mut add = |tensor: *const aclTensor| {
+        let description = tensor::seen_by(op, tensor).ok_or_else(dead)?;
+        let storage = description.storage_dims.iter().product::<i64>();
+        if elements_reached(&description).is_none_or(|reached| reached > storage) {
+            let Description { dims, strides, offset, storage_dims, .. } = description;
+            let view = format!("{name}: dims {dims:?} with strides {strides:?} from {offset} on");
+            return Err(Failure::new(161_002, format!("{view} leave the storage of {storage_dims:?}")));
+        }
+        bound.push(Bound { name, parameter, role, tensor: tensor.addr(), description: Some(description) });
+        Ok(())
+    };
     match operand.tensor {
-        Tensor::One(tensor) if tensor.is_null() => {
-            if !operand.is_optional {
-                return Err(null());
-            }
-            found.push((name, operand.role, None));
+        Tensor::One(tensor) if !tensor.is_null() => add(tensor),
+        Tensor::List(list) if !list.is_null() => {
+            tensor::listed(list).ok_or_else(dead)?.into_iter().try_for_each(add)
         }
-        Tensor::One(tensor) => {
-            found.push((name, operand.role, Some(tensor::description(tensor).ok_or_else(dead)?)));
+        _ if operand.is_optional => {
+            bound.push(Bound { name, parameter, role, tensor: 0, description: None });
+            Ok(())
         }
-        Tensor::List(list) if list.is_null() => return Err(null()),
-        Tensor::List(list) => {
-            for tensor in tensor::listed(list).ok_or_else(dead)? {
-                found.push((name, operand.role, Some(tensor::description(tensor).ok_or_else(dead)?)));
-            }
-        }
+        _ => Err(null()),
     }
-    Ok(())
 }
 
 /// Phase 2 of `op`: submits the executor's kernel to `stream`, and consumes the executor unless it is
-/// repeatable.
+/// repeatable, also where it refuses.
 pub(crate) fn execute(
     op: &'static str,
     workspace: *mut c_void,
     workspace_size: u64,
     executor: *mut aclOpExecutor,
-    _stream: aclrtStream,
+    stream: aclrtStream,
 ) -> aclnnStatus {
+    let prepared = EXECUTORS.get(executor);
+    if let Some(prepared) = &prepared
+        && prepared.op == op
+        && !prepared.is_repeatable.load(Ordering::Relaxed)
+    {
+        EXECUTORS.remove(executor);
+    }
     let outcome = call(op, || {
-        let prepared = EXECUTORS.get(executor).ok_or_else(|| Failure::new(561_103, "no such executor"))?;
-        if !*lock(&prepared.is_repeatable) {
-            EXECUTORS.remove(executor);
+        if executor.is_null() {
+            return Err(Failure::new(561_103, "parameter executor is NULL"));
         }
-        let views: Vec<Option<View>> = prepared
-            .operands
-            .iter()
-            .map(|(_, found)| {
-                found.as_ref().map(|found| {
-                    let size = element_size(found.dtype).unwrap_or(1);
-                    let base: *mut u8 = core::ptr::with_exposed_provenance_mut(found.address);
-                    View {
-                        dtype: found.dtype,
-                        dims: found.dims.clone(),
-                        strides: found.strides.clone(),
-                        data: base.wrapping_add(found.offset as usize * size),
-                    }
-                })
-            })
-            .collect();
-        let settings = crate::runtime::process::settings();
-        let launch = Launch {
-            views: &views,
-            workspace: (workspace.cast(), workspace_size.min(prepared.workspace)),
-            settings: &settings,
-            is_deterministic: false,
-            launch_number: 1,
-        };
-        (prepared.kernel)(&launch)
-            .map_err(|fault| Failure::new(fault.code, format!("{}: {}", prepared.op, fault.text)))
+        let prepared = prepared.ok_or_else(|| {
+            let text = "executor is not one that is alive: phase 2 consumes it, unless it is repeatable";
+            Failure::new(561_103, text)
+        })?;
+        if prepared.op != op {
+            return Err(Failure::new(161_002, format!("executor was made for {}", prepared.op)));
+        }
+        prepared.submit(workspace, workspace_size, stream)
     });
     outcome.err().unwrap_or(0)
+}
+
+impl Executor {
+    fn submit(
+        &self,
+        workspace: *mut c_void,
+        workspace_size: u64,
+        stream: aclrtStream,
+    ) -> Result<(), Failure> {
+        let (stream, context) = stream::resolve(stream).map_err(|failure| {
+            let name = errors::name(failure.code).unwrap_or("unnamed");
+            Failure::new(361_001, format!("{}: {} {name}", failure.text, failure.code))
+        })?;
+        self.check_workspace(workspace, workspace_size)?;
+        let operands = lock(&self.operands);
+        if !self.is_repeatable.load(Ordering::Relaxed) {
+            operands.iter().try_for_each(check_address)?;
+        }
+        let workspace = (workspace.addr(), self.workspace);
+        let submission =
+            Submission::new(self.op, self.kernel.clone(), &operands, workspace, &stream, &context);
+        let run = Arc::new(move || submission.run());
+        stream.submit(Task { name: self.op, is_unconditional: false, run });
+        Ok(())
+    }
+
+    fn check_workspace(&self, workspace: *mut c_void, size: u64) -> Result<(), Failure> {
+        if self.workspace == 0 {
+            return Ok(());
+        }
+        if workspace.is_null() {
+            let text = format!("workspace is NULL, {} bytes are needed", self.workspace);
+            return Err(Failure::new(161_001, text));
+        }
+        if size < self.workspace {
+            let text = format!("workspaceSize is {size}, {} bytes are needed", self.workspace);
+            return Err(Failure::new(161_002, text));
+        }
+        Ok(())
+    }
+}
+
+/// `aclSetRawTensorAddr` is not to be called between the phases.
+fn check_address(bound: &Bound) -> Result<(), Failure> {
+    let planned = bound.description.as_ref().map(|description| description.address);
+    match (planned, tensor::address(bound.tensor)) {
+        (Some(planned), Some(now)) if planned != now => {
+            Err(Failure::new(161_002, format!("{}'s address was changed between the phases", bound.name)))
+        }
+        _ => Ok(()),
+    }
 }

@@ -28,8 +28,11 @@ pub(crate) struct Description {
     pub address: usize,
 }
 
-/// A live tensor.
-pub(crate) struct Tensor(Mutex<Description>);
+/// A live tensor, and the operator that saw it last.
+pub(crate) struct Tensor {
+    description: Mutex<Description>,
+    last_op: Mutex<Option<&'static str>>,
+}
 
 /// A live list, by its tensors' handles.
 pub(crate) struct TensorList(Vec<usize>);
@@ -37,9 +40,31 @@ pub(crate) struct TensorList(Vec<usize>);
 pub(crate) static TENSORS: Registry<Tensor> = Registry::new(1);
 pub(crate) static TENSOR_LISTS: Registry<TensorList> = Registry::new(2);
 
-/// Of a live tensor.
-pub(crate) fn description(tensor: *const aclTensor) -> Option<Description> {
-    TENSORS.get(tensor).map(|tensor| lock(&tensor.0).clone())
+/// Of a live tensor, now also seen by `op`.
+pub(crate) fn seen_by(op: &'static str, tensor: *const aclTensor) -> Option<Description> {
+    let tensor = TENSORS.get(tensor)?;
+    *lock(&tensor.last_op) = Some(op);
+    let description = lock(&tensor.description).clone();
+    Some(description)
+}
+
+/// Where a tensor points now, if it is alive.
+pub(crate) fn address(tensor: usize) -> Option<usize> {
+    let tensor = TENSORS.get(as_pointer::<aclTensor>(tensor))?;
+    let address = lock(&tensor.description).address;
+    Some(address)
+}
+
+/// The live tensors and lists, one line each.
+pub(crate) fn leaks() -> Vec<String> {
+    let describe = |tensor: Arc<Tensor>| {
+        let description = lock(&tensor.description);
+        let op = lock(&tensor.last_op).map_or("never used".to_owned(), |op| format!("last used by {op}"));
+        format!("tensor {:?} {:?} by aclCreateTensor, {op}", description.dtype, description.dims)
+    };
+    let lists = TENSOR_LISTS.all().into_iter();
+    let lists = lists.map(|list| format!("a list of {} tensors by aclCreateTensorList", list.0.len()));
+    TENSORS.all().into_iter().map(describe).chain(lists).collect()
 }
 
 /// The tensors of a live list.
@@ -51,7 +76,7 @@ pub(crate) fn listed(list: *const aclTensorList) -> Option<Vec<*const aclTensor>
 /// Points a live tensor elsewhere.
 pub(crate) fn set_address(tensor: *const aclTensor, address: usize) -> Result<(), Failure> {
     let tensor = live(tensor)?;
-    lock(&tensor.0).address = address;
+    lock(&tensor.description).address = address;
     Ok(())
 }
 
@@ -137,7 +162,7 @@ exports! { meta;
                 tensor_data,
             )
         }?;
-        Ok(as_pointer(TENSORS.add(Tensor(Mutex::new(description)))))
+        Ok(as_pointer(TENSORS.add(Tensor { description: Mutex::new(description), last_op: Mutex::default() })))
     }
 
     fn aclInitTensor(
@@ -153,7 +178,7 @@ exports! { meta;
                 tensor_data,
             )
         }?;
-        *lock(&tensor.0) = description;
+        *lock(&tensor.description) = description;
         Ok(())
     }
 
@@ -168,17 +193,17 @@ exports! { meta;
     }
 
     fn aclGetViewOffset(tensor: *const aclTensor, offset: *mut i64) writes(offset) {
-        offset.write(lock(&live(tensor)?.0).offset);
+        offset.write(lock(&live(tensor)?.description).offset);
         Ok(())
     }
 
     fn aclGetFormat(tensor: *const aclTensor, format: *mut aclFormat) writes(format) {
-        format.write(lock(&live(tensor)?.0).format);
+        format.write(lock(&live(tensor)?.description).format);
         Ok(())
     }
 
     fn aclGetDataType(tensor: *const aclTensor, data_type: *mut aclDataType) writes(data_type) {
-        data_type.write(lock(&live(tensor)?.0).dtype);
+        data_type.write(lock(&live(tensor)?.description).dtype);
         Ok(())
     }
 
@@ -187,7 +212,7 @@ exports! { meta;
     }
 
     fn aclGetRawTensorAddr(tensor: *const aclTensor, addr: *mut *mut c_void) writes(addr) {
-        addr.write(core::ptr::with_exposed_provenance_mut(lock(&live(tensor)?.0).address));
+        addr.write(core::ptr::with_exposed_provenance_mut(lock(&live(tensor)?.description).address));
         Ok(())
     }
 
