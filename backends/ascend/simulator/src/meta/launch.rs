@@ -1,0 +1,188 @@
+//! A kernel on its way through a stream: what it uses is looked up when it is submitted, and held and checked
+//! when it runs, since a fault is the device's to find.
+
+use crate::meta::executor::{Bound, Fault, Kernel, Launch};
+use crate::meta::tensor::Description;
+use crate::numerics::Settings;
+use crate::runtime::blocks::{self, Block, Home, Place, Use};
+use crate::runtime::context::Context;
+use crate::runtime::stream::Stream;
+use crate::runtime::{counts, faults, memory, process};
+use crate::view::{View, element_size};
+use lockstep_ascend_abi::aclFormat;
+use std::sync::Arc;
+
+/// What a kernel that reads or writes where it may not ends with.
+const ADDRESS_FAULT: i32 = 507_015;
+/// Of a tensor's address.
+const ALIGNMENT: usize = 32;
+
+/// The memory of one operand, or why it cannot be used.
+type Found = Result<Option<Arc<Block>>, String>;
+
+/// A submitted launch; a captured one runs again and again.
+pub(crate) struct Submission {
+    op: &'static str,
+    kernel: Arc<Kernel>,
+    views: Vec<Option<View>>,
+    memory: Vec<Found>,
+    workspace: (usize, u64),
+    settings: Settings,
+    is_deterministic: bool,
+    stream: i32,
+}
+
+impl Submission {
+    /// Of an executor's parts, for a stream and the current context.
+    pub(crate) fn new(
+        op: &'static str,
+        kernel: Arc<Kernel>,
+        operands: &[Bound],
+        workspace: (usize, u64),
+        stream: &Stream,
+        context: &Context,
+    ) -> Self {
+        let mut memory: Vec<Found> = operands.iter().map(|operand| found(operand, stream.device)).collect();
+        memory.push(in_device_memory(workspace.0, workspace.1 as usize, stream.device, "workspace"));
+        Self {
+            op,
+            kernel,
+            views: operands.iter().map(|operand| operand.description.as_ref().map(view)).collect(),
+            memory,
+            workspace,
+            settings: Settings { overflow: stream.overflow, ..(*process::settings()).clone() },
+            is_deterministic: context.is_deterministic(),
+            stream: stream.number,
+        }
+    }
+
+    /// Runs it on the stream's thread.
+    pub(crate) fn run(&self) -> Result<(), Fault> {
+        let launch_number = counts::launch(self.op);
+        let place = format!("{} (launch {launch_number}, stream {})", self.op, self.stream);
+        if let Some(code) = faults::injected_late(self.op) {
+            return Err(Fault::new(code, format!("{place}: LOCKSTEP_ASCEND_SIM_LATE asked for this fault")));
+        }
+        let held = self.hold().map_err(|text| {
+            let text = format!("{place}: The DDR address of the MTE instruction is out of range: {text}");
+            Fault::new(ADDRESS_FAULT, text)
+        })?;
+        let launch = Launch {
+            views: &self.views,
+            workspace: (core::ptr::with_exposed_provenance_mut(self.workspace.0), self.workspace.1),
+            settings: &self.settings,
+            is_deterministic: self.is_deterministic,
+            launch_number,
+        };
+        (self.kernel)(&launch).map_err(|fault| Fault::new(fault.code, format!("{place}: {}", fault.text)))?;
+        match held.iter().find(|held| held.0.is_freed()) {
+            None => Ok(()),
+            Some(held) => {
+                let text = format!("{place}: {} was freed while it ran", held.0.describe());
+                Err(Fault::new(ADDRESS_FAULT, text))
+            }
+        }
+    }
+
+    fn hold(&self) -> Result<Vec<Use>, String> {
+        let mut held = Vec::new();
+        for found in &self.memory {
+            let Some(block) = found.as_ref().map_err(Clone::clone)? else { continue };
+            held.push(blocks::hold(block).ok_or_else(|| format!("{} was freed", block.describe()))?);
+        }
+        Ok(held)
+    }
+}
+
+fn view(description: &Description) -> View {
+    let size = element_size(description.dtype).unwrap_or(1);
+    let base: *mut u8 = core::ptr::with_exposed_provenance_mut(description.address);
+    View {
+        dtype: description.dtype,
+        dims: description.dims.clone(),
+        strides: description.strides.clone(),
+        data: base.wrapping_add((description.offset as usize).wrapping_mul(size)),
+    }
+}
+
+fn found(operand: &Bound, device: i32) -> Found {
+    let Some(description) = &operand.description else { return Ok(None) };
+    let bytes = extent(description).ok_or_else(|| format!("{} has no size in bytes", operand.name))?;
+    if bytes == 0 {
+        return Ok(None);
+    }
+    if !description.address.is_multiple_of(ALIGNMENT) {
+        let address = description.address;
+        return Err(format!("{}: address {address:#x} is not a multiple of {ALIGNMENT}", operand.name));
+    }
+    in_device_memory(description.address, bytes, device, operand.name)
+}
+
+/// Elements from a tensor's address to its last one; of a tiled layout, those of the storage.
+pub(crate) fn elements_reached(description: &Description) -> Option<i64> {
+    let Description { dims, strides, offset, format, storage_dims, .. } = description;
+    if dims.contains(&0) {
+        return Some(0);
+    }
+    let is_tiled =
+        ![aclFormat::ND, aclFormat::NCHW, aclFormat::NCL, aclFormat::NHWC, aclFormat::NC].contains(format);
+    let elements = match is_tiled {
+        true => storage_dims.iter().try_fold(1i64, |count, dim| count.checked_mul(*dim)),
+        false => dims
+            .iter()
+            .zip(strides)
+            .try_fold(1i64, |last, (dim, stride)| last.checked_add((dim - 1).checked_mul(*stride)?)),
+    };
+    elements?.checked_add(*offset)
+}
+
+fn extent(description: &Description) -> Option<usize> {
+    let size = element_size(description.dtype)?;
+    usize::try_from(elements_reached(description)?).ok()?.checked_mul(size)
+}
+
+fn in_device_memory(address: usize, bytes: usize, device: i32, name: &str) -> Found {
+    if bytes == 0 {
+        return Ok(None);
+    }
+    match blocks::place(address, bytes) {
+        Place::Block(block) if block.home != Home::Host => {
+            memory::check_reach(device, &block).map_err(|text| format!("{name}: {text}"))?;
+            Ok(Some(block))
+        }
+        Place::Wrong(text) => Err(format!("{name}: {text}")),
+        _ => Err(format!("{name}: address {address:#x} is not device memory")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lockstep_ascend_abi::aclDataType;
+
+    fn description(dims: &[i64], strides: &[i64], offset: i64, format: aclFormat) -> Description {
+        Description {
+            dtype: aclDataType::FLOAT16,
+            dims: dims.to_vec(),
+            strides: strides.to_vec(),
+            offset,
+            format,
+            storage_dims: vec![2, 3, 16, 16],
+            address: 0,
+        }
+    }
+
+    #[test]
+    fn a_view_reaches_to_its_last_element() {
+        assert_eq!(extent(&description(&[2, 3], &[3, 1], 0, aclFormat::ND)), Some(12));
+        assert_eq!(extent(&description(&[2, 3], &[10, 2], 5, aclFormat::ND)), Some(40));
+        assert_eq!(extent(&description(&[4, 1], &[0, 7], 0, aclFormat::ND)), Some(2));
+        assert_eq!(extent(&description(&[4, 0], &[0, 7], 9, aclFormat::ND)), Some(0));
+        assert_eq!(extent(&description(&[2, 2], &[i64::MAX, 2], 0, aclFormat::ND)), None);
+    }
+
+    #[test]
+    fn a_tiled_tensor_reaches_to_the_end_of_its_storage() {
+        assert_eq!(extent(&description(&[20, 40], &[40, 1], 0, aclFormat::FRACTAL_NZ)), Some(3072));
+    }
+}
