@@ -20,6 +20,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Declarations alone, for the backend and for the simulator of the vendor's libraries.
     ("lockstep-ascend-abi", &[]),
     ("lockstep-ascend", &["lockstep-hal", "lockstep-ascend-abi"]),
+    // It stands in for the vendor's libraries, and knows as little of us as they do.
+    ("lockstep-ascend-simulator", &["lockstep-ascend-abi", "lockstep-kernels"]),
     ("lockstep-candle", &["lockstep-hal", "lockstep-kernels"]),
     ("lockstep-template", &["lockstep-hal", "lockstep-kernels"]),
     ("lockstep-bert", &["lockstep-graph", "lockstep-runtime"]),

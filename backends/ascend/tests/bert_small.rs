@@ -1,0 +1,120 @@
+//! The whole BERT-Small graph through aclnn's operators, on the simulator.
+
+use lockstep_ascend::AscendBackend;
+use lockstep_bert::{BertModel, LoadOptions};
+use lockstep_conformance::replay::{Modes, Replay};
+use lockstep_reference::ReferenceBackend;
+use lockstep_runtime::graph::DType;
+use lockstep_runtime::tensor::HostTensor;
+use lockstep_runtime::{Backend, Device, RunOptions, Session};
+use std::path::Path;
+use std::sync::Arc;
+
+fn simulated() -> Arc<dyn Device> {
+    AscendBackend::simulator().open(0).unwrap()
+}
+
+fn session(device: Arc<dyn Device>, task: &str, dtype: DType) -> (BertModel, Session) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/bert-small").join(task);
+    let model = BertModel::load(&folder, LoadOptions { dtype, ..LoadOptions::default() }).unwrap();
+    let session = Session::builder(model.graph().clone()).device(device).build().unwrap();
+    (model, session)
+}
+
+/// Rows of token ids, padded to the longest, as the model's three inputs.
+fn inputs(lengths: &[usize]) -> [(&'static str, HostTensor); 3] {
+    let longest = lengths.iter().copied().max().unwrap();
+    let shape = [lengths.len(), longest];
+    let fill = |value: &dyn Fn(usize, usize) -> i64| {
+        let rows = (0..lengths.len()).flat_map(|row| (0..longest).map(move |at| (row, at)));
+        HostTensor::from_slice(&shape, &rows.map(|(row, at)| value(row, at)).collect::<Vec<_>>()).unwrap()
+    };
+    [
+        (
+            "input_ids",
+            fill(&|row, at| if at < lengths[row] { 101 + (row * 31 + at * 97) as i64 % 900 } else { 0 }),
+        ),
+        ("token_type_ids", fill(&|_, _| 0)),
+        ("attention_mask", fill(&|row, at| i64::from(at < lengths[row]))),
+    ]
+}
+
+fn given<'a>(inputs: &'a [(&'static str, HostTensor); 3]) -> Vec<(&'a str, &'a HostTensor)> {
+    inputs.iter().map(|(name, tensor)| (*name, tensor)).collect()
+}
+
+fn logits(session: &Session, inputs: &[(&'static str, HostTensor); 3]) -> Vec<u8> {
+    let result = session.run_with(&given(inputs), &RunOptions::new()).unwrap();
+    result.output("logits").unwrap().bytes().to_vec()
+}
+
+#[test]
+fn every_op_holds_in_every_dtype_and_task() {
+    for task in ["document-classifier", "field-extractor"] {
+        for dtype in [DType::F32, DType::F16, DType::Bf16] {
+            let (_, session) = session(simulated(), task, dtype);
+            let replay = Replay::new(ReferenceBackend::new().open(0).unwrap(), session).unwrap();
+            let inputs = inputs(&[5, 9]);
+            let modes = Modes { isolated: true, cumulative: true };
+            let found = replay.run(&given(&inputs), modes, &|_, _| {}).unwrap();
+            let guilty: Vec<String> = found
+                .guilty()
+                .iter()
+                .map(|step| format!("{} {} {:?}", step.node, step.op, step.isolated))
+                .collect();
+            assert!(found.holds(), "{task} {dtype}: {guilty:?} {:?}", found.outputs);
+            assert!(found.steps.iter().all(|step| step.isolated.is_some()));
+        }
+    }
+}
+
+#[test]
+fn a_run_is_one_submission_from_the_third_on_and_nothing_is_waited_for() {
+    let (_, session) = session(simulated(), "document-classifier", DType::F16);
+    let batch = inputs(&[7, 12, 3]);
+    let first = logits(&session, &batch);
+    let works: Vec<_> = (0..3)
+        .map(|_| {
+            let result = session.run_with(&given(&batch), &RunOptions::new()).unwrap();
+            assert_eq!(result.output("logits").unwrap().bytes(), first);
+            result.work().unwrap()
+        })
+        .collect();
+    for work in works {
+        assert_eq!((work.submissions, work.waits), (1, 0), "{work:?}");
+        assert!(work.operators > 50 && work.device_bytes > 20 << 20, "{work:?}");
+    }
+}
+
+#[test]
+fn taps_change_no_bit() {
+    let (model, session) = session(simulated(), "document-classifier", DType::F16);
+    let batch = inputs(&[7, 12, 3]);
+    let all = logits(&session, &batch);
+    let checkpoints: Vec<&str> = model.graph().checkpoints().iter().map(|(name, _)| name.as_str()).collect();
+    let tapped = session.run_with(&given(&batch), &RunOptions::new().taps(&checkpoints)).unwrap();
+    assert_eq!(tapped.output("logits").unwrap().bytes(), all);
+    assert_eq!(tapped.taps().len(), checkpoints.len());
+}
+
+#[test]
+fn two_devices_two_sessions_and_many_threads_do_not_disturb_each_other() {
+    let devices = [simulated(), AscendBackend::simulator().open(1).unwrap()];
+    let sessions: Vec<Session> = devices
+        .iter()
+        .flat_map(|device| {
+            [DType::F32, DType::F16].map(|dtype| session(device.clone(), "document-classifier", dtype).1)
+        })
+        .collect();
+    let batches = [inputs(&[3]), inputs(&[5, 2])];
+    std::thread::scope(|scope| {
+        for session in &sessions {
+            for batch in &batches {
+                scope.spawn(move || {
+                    let first = logits(session, batch);
+                    assert!((0..2).all(|_| logits(session, batch) == first));
+                });
+            }
+        }
+    });
+}
