@@ -19,6 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("lockstep-cuda-emulated", &["lockstep-hal", "lockstep-cuda"]),
     // Declarations alone, for the backend and for the simulator of the vendor's libraries.
     ("lockstep-ascend-abi", &[]),
+    ("lockstep-ascend-simulator", &["lockstep-ascend-abi", "lockstep-kernels"]),
     ("lockstep-candle", &["lockstep-hal", "lockstep-kernels"]),
     ("lockstep-template", &["lockstep-hal", "lockstep-kernels"]),
     ("lockstep-bert", &["lockstep-graph", "lockstep-runtime"]),
