@@ -63,6 +63,70 @@ operators! {
     [OpApi OpApiMath] fn aclnnRsqrtGetWorkspaceSize(
         self_: *const aclTensor, out: *mut aclTensor,
     ) then aclnnRsqrt;
+    /// `out = self_ ^ exponent`.
+    [OpApi OpApiMath] fn aclnnPowTensorTensorGetWorkspaceSize(
+        self_: *const aclTensor, exponent: *const aclTensor, out: *mut aclTensor,
+    ) then aclnnPowTensorTensor;
+    /// The natural logarithm.
+    [OpApi OpApiMath] fn aclnnLogGetWorkspaceSize(
+        self_: *const aclTensor, out: *mut aclTensor,
+    ) then aclnnLog;
+    /// `-self_`.
+    [OpApi OpApiMath] fn aclnnNegGetWorkspaceSize(
+        self_: *const aclTensor, out: *mut aclTensor,
+    ) then aclnnNeg;
+    /// `|self_|`.
+    [OpApi OpApiMath] fn aclnnAbsGetWorkspaceSize(
+        self_: *const aclTensor, out: *mut aclTensor,
+    ) then aclnnAbs;
+    /// `1 / self_`.
+    [OpApi OpApiMath] fn aclnnReciprocalGetWorkspaceSize(
+        self_: *const aclTensor, out: *mut aclTensor,
+    ) then aclnnReciprocal;
+    /// The larger of two.
+    [OpApi OpApiMath] fn aclnnMaximumGetWorkspaceSize(
+        self_: *const aclTensor, other: *const aclTensor, out: *mut aclTensor,
+    ) then aclnnMaximum;
+    /// The smaller of two.
+    [OpApi OpApiMath] fn aclnnMinimumGetWorkspaceSize(
+        self_: *const aclTensor, other: *const aclTensor, out: *mut aclTensor,
+    ) then aclnnMinimum;
+    /// Truth values; any dtype is taken, not 0 being true.
+    [OpApi OpApiMath] fn aclnnLogicalNotGetWorkspaceSize(
+        self_: *const aclTensor, out: *mut aclTensor,
+    ) then aclnnLogicalNot;
+    /// As `aclnnLogicalNot`.
+    [OpApi OpApiMath] fn aclnnLogicalAndGetWorkspaceSize(
+        self_: *const aclTensor, other: *const aclTensor, out: *mut aclTensor,
+    ) then aclnnLogicalAnd;
+    /// As `aclnnLogicalNot`.
+    [OpApi OpApiMath] fn aclnnLogicalOrGetWorkspaceSize(
+        self_: *const aclTensor, other: *const aclTensor, out: *mut aclTensor,
+    ) then aclnnLogicalOr;
+    /// `self_ == other`, truth values.
+    [OpApi OpApiMath] fn aclnnEqTensorGetWorkspaceSize(
+        self_: *const aclTensor, other: *const aclTensor, out: *mut aclTensor,
+    ) then aclnnEqTensor;
+    /// `self_ != other`, truth values.
+    [OpApi OpApiMath] fn aclnnNeTensorGetWorkspaceSize(
+        self_: *const aclTensor, other: *const aclTensor, out: *mut aclTensor,
+    ) then aclnnNeTensor;
+    /// `self_ < other`, truth values.
+    [OpApi OpApiMath] fn aclnnLtTensorGetWorkspaceSize(
+        self_: *const aclTensor, other: *const aclTensor, out: *mut aclTensor,
+    ) then aclnnLtTensor;
+    /// `self_ <= other`, truth values.
+    [OpApi OpApiMath] fn aclnnLeTensorGetWorkspaceSize(
+        self_: *const aclTensor, other: *const aclTensor, out: *mut aclTensor,
+    ) then aclnnLeTensor;
+    /// `self_ > other`, truth values.
+    [OpApi OpApiMath] fn aclnnGtTensorGetWorkspaceSize(
+        self_: *const aclTensor, other: *const aclTensor, out: *mut aclTensor,
+    ) then aclnnGtTensor;
+    /// `self_ >= other`, truth values.
+    [OpApi OpApiMath] fn aclnnGeTensorGetWorkspaceSize(
+        self_: *const aclTensor, other: *const aclTensor, out: *mut aclTensor,
+    ) then aclnnGeTensor;
     [OpApi OpApiMath] fn aclnnSWhereGetWorkspaceSize(
         condition: *const aclTensor, self_: *const aclTensor, other: *const aclTensor, out: *mut aclTensor,
     ) then aclnnSWhere;

@@ -46,6 +46,9 @@ operators! {
     [OpApi OpApiMath] fn aclnnAmaxGetWorkspaceSize(
         self_: *const aclTensor, dim: *const aclIntArray, keep_dim: bool, out: *mut aclTensor,
     ) then aclnnAmax;
+    [OpApi OpApiMath] fn aclnnAminGetWorkspaceSize(
+        self_: *const aclTensor, dim: *const aclIntArray, keep_dim: bool, out: *mut aclTensor,
+    ) then aclnnAmin;
     [OpApi OpApiMath] fn aclnnMaxGetWorkspaceSize(self_: *const aclTensor, out: *mut aclTensor) then aclnnMax;
     [OpApi OpApiNn] fn aclnnTopkGetWorkspaceSize(
         self_: *const aclTensor, k: i64, dim: i64, largest: bool, sorted: bool, values_out: *mut aclTensor,
