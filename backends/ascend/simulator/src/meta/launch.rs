@@ -7,7 +7,7 @@ use crate::numerics::Settings;
 use crate::runtime::blocks::{self, Block, Home, Place, Use};
 use crate::runtime::context::Context;
 use crate::runtime::stream::Stream;
-use crate::runtime::{counts, faults, memory, process};
+use crate::runtime::{counts, faults, memory};
 use crate::view::{View, element_size};
 use lockstep_ascend_abi::aclFormat;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub(crate) struct Submission {
     views: Vec<Option<View>>,
     memory: Vec<Found>,
     workspace: (usize, u64),
-    settings: Settings,
+    settings: Arc<Settings>,
     is_deterministic: bool,
     stream: i32,
 }
@@ -50,7 +50,7 @@ impl Submission {
             views: operands.iter().map(|operand| operand.description.as_ref().map(view)).collect(),
             memory,
             workspace,
-            settings: Settings { overflow: stream.overflow, ..(*process::settings()).clone() },
+            settings: stream.settings.clone(),
             is_deterministic: context.is_deterministic(),
             stream: stream.number,
         }

@@ -57,7 +57,7 @@ pub(crate) fn write_leaks(settings: &Settings) {
     };
     if let Err(error) = written {
         // The list itself must not be lost with its file.
-        let _ = write!(std::io::stderr(), "{text}and its file could not be written: {error}\n");
+        let _ = writeln!(std::io::stderr(), "{text}and its file could not be written: {error}");
     }
 }
 

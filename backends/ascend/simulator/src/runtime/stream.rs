@@ -6,9 +6,9 @@ use crate::registry::{Registry, as_pointer};
 use crate::runtime::capture::{self, Capture};
 use crate::runtime::context::{self, Context};
 use crate::runtime::errors::Failure;
-use crate::runtime::settings::Overflow;
+use crate::runtime::settings::Settings;
 use crate::runtime::worker::{Fate, Queue, Task};
-use crate::runtime::{counts, device, lock};
+use crate::runtime::{counts, device, lock, process};
 use lockstep_ascend_abi::{aclrtEvent, aclrtStream, aclrtStreamStatus, failure_mode};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -30,8 +30,8 @@ pub(crate) struct Stream {
     pub device: i32,
     /// What null names.
     pub is_default: bool,
-    /// As the device's mode was when it was created.
-    pub overflow: Overflow,
+    /// The process's, with the device's overflow mode as it was when the stream was created.
+    pub settings: Arc<Settings>,
     /// Its tasks.
     pub queue: Arc<Queue>,
     /// Where they go instead while it is captured.
@@ -92,7 +92,7 @@ pub(crate) fn create(
         context,
         device,
         is_default,
-        overflow: device::overflow(device),
+        settings: Arc::new(Settings { overflow: device::overflow(device), ..(*process::settings()).clone() }),
         queue,
         capture: Mutex::default(),
         fate,
