@@ -55,7 +55,7 @@ pub(super) fn convert(from: &View, to: &View, launch: &Launch<'_>) -> Result<(),
 }
 
 fn convert_in<C: Number>(source: &Access, target: &Access) {
-    let mut block = vec![C::ZERO; BLOCK];
+    let mut block = [C::ZERO; BLOCK];
     let count = source.count().min(target.count());
     for start in (0..count).step_by(BLOCK) {
         let block = &mut block[..BLOCK.min(count - start)];

@@ -29,7 +29,7 @@ fn sequence(tensors: &Tensors, start: Value, step: Value) -> Result<Planned, Ref
 
 fn write<C: Number>(launch: &Launch<'_>, first: C, step: C) -> Result<(), Fault> {
     let out = Access::of(launch.view(0), Rounding::of(launch.settings))?;
-    let mut block = vec![C::ZERO; BLOCK];
+    let mut block = [C::ZERO; BLOCK];
     for start in (0..out.count()).step_by(BLOCK) {
         let block = &mut block[..BLOCK.min(out.count() - start)];
         for (i, value) in block.iter_mut().enumerate() {

@@ -122,13 +122,10 @@ fn multiply_with_vectors(tensors: &Tensors, cube_math_type: i8) -> Result<Planne
     if b.dims.len() == 1 {
         column.dims.push(1);
     }
-    let mut dims = Extents::of(&row, &column, [false; 2])?.dims();
-    if b.dims.len() == 1 {
-        dims.pop();
-    }
-    if a.dims.len() == 1 {
-        dims.remove(dims.len() + b.dims.len().min(2) - 3);
-    }
+    let extents = Extents::of(&row, &column, [false; 2])?;
+    let mut dims = extents.batch;
+    dims.extend((a.dims.len() > 1).then_some(extents.m));
+    dims.extend((b.dims.len() > 1).then_some(extents.n));
     check::dims(out, &dims)?;
     Ok(Product { a: 0, b: 1, out: 2, transposed: [false; 2], multiplicands, sum: None }.planned())
 }

@@ -99,7 +99,7 @@ impl Product {
         let addend = launch.view(sum.addend);
         let addend = addend.broadcast_to(dims).ok_or_else(|| mismatch(&addend.dims, dims))?;
         let addend = Access::of(&addend, rounding)?;
-        let mut block = vec![C::ZERO; 1024];
+        let mut block = [C::ZERO; 1024];
         for (index, product) in product.chunks_mut(1024).enumerate() {
             // Where beta is 0 the addend is not read: a NaN in it does not reach the result, as in BLAS.
             let block = &mut block[..product.len()];
