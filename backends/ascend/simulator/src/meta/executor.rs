@@ -1,13 +1,13 @@
 //! The two phases of an operator: [`prepare`] checks and plans, [`execute`] submits what was planned.
 
 use crate::exports::result_place;
-use crate::meta::launch::{Submission, elements_reached};
+use crate::meta::launch::{Extent, Submission};
 use crate::meta::tensor::{self, Description};
 use crate::numerics::Settings;
 use crate::registry::{Registry, as_pointer};
 use crate::runtime::errors::{Failure, call};
 use crate::runtime::worker::Task;
-use crate::runtime::{lock, stream};
+use crate::runtime::{lock, process, stream};
 use crate::view::View;
 use core::ffi::c_void;
 use core::ops::Index;
@@ -93,9 +93,17 @@ pub(crate) struct Described {
 }
 
 impl Described {
-    /// Elements of the view.
-    pub(crate) fn count(&self) -> usize {
-        self.dims.iter().map(|dim| *dim as usize).product()
+    /// # Errors
+    /// 161002 if the view, which begins at element `offset`, leaves the storage.
+    fn check_storage(&self, offset: i64) -> Result<(), Failure> {
+        let Self { name, dims, strides, format, storage_dims, .. } = self;
+        let extent = Extent { dims, strides, offset, format: *format, storage_dims };
+        let storage = storage_dims.iter().product::<i64>();
+        if extent.elements().is_some_and(|elements| elements <= storage) {
+            return Ok(());
+        }
+        let view = format!("{name}: dims {dims:?} with strides {strides:?} from element {offset} on");
+        Err(Failure::new(161_002, format!("{view} leave the storage of {storage_dims:?}")))
     }
 }
 
@@ -255,12 +263,18 @@ pub(crate) fn prepare(
         // SAFETY: as above.
         let executor_place = unsafe { result_place(executor, "executor") }.map_err(null)?;
         let tensors = Tensors(bound.iter().map(described).collect());
+        for (tensor, bound) in tensors.0.iter().zip(&bound) {
+            if let (Some(tensor), Some(found)) = (tensor, &bound.description) {
+                tensor.check_storage(found.offset)?;
+            }
+        }
         let planned = plan(&tensors).map_err(|refusal| Failure::new(refusal.status, refusal.text))?;
-        workspace_place.write(planned.workspace);
+        let workspace = planned.workspace.saturating_add(process::settings().workspace);
+        workspace_place.write(workspace);
         executor_place.write(as_pointer(EXECUTORS.add(Executor {
             op,
             operands: Mutex::new(bound),
-            workspace: planned.workspace,
+            workspace,
             kernel: Arc::new(planned.kernel),
             is_repeatable: AtomicBool::new(false),
         })));
@@ -291,12 +305,6 @@ fn bind(
     let dead = || Failure::new(161_001, format!("{name} is not a tensor that is alive"));
     let mut add = |tensor: *const aclTensor| {
         let description = tensor::seen_by(op, tensor).ok_or_else(dead)?;
-        let storage = description.storage_dims.iter().product::<i64>();
-        if elements_reached(&description).is_none_or(|reached| reached > storage) {
-            let Description { dims, strides, offset, storage_dims, .. } = description;
-            let view = format!("{name}: dims {dims:?} with strides {strides:?} from {offset} on");
-            return Err(Failure::new(161_002, format!("{view} leave the storage of {storage_dims:?}")));
-        }
         bound.push(Bound { name, parameter, role, tensor: tensor.addr(), description: Some(description) });
         Ok(())
     };

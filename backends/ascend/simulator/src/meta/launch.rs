@@ -74,6 +74,7 @@ impl Submission {
             is_deterministic: self.is_deterministic,
             launch_number,
         };
+        fill_workspace(&launch);
         (self.kernel)(&launch).map_err(|fault| Fault::new(fault.code, format!("{place}: {}", fault.text)))?;
         match held.iter().find(|held| held.0.is_freed()) {
             None => Ok(()),
@@ -94,6 +95,15 @@ impl Submission {
     }
 }
 
+/// Leaves in the workspace what a kernel might: a caller that keeps something there finds it gone.
+fn fill_workspace(launch: &Launch<'_>) {
+    let (address, bytes) = launch.workspace;
+    if bytes > 0 {
+        // SAFETY: device memory of at least these bytes, which the submission holds.
+        unsafe { address.write_bytes(0xFF, bytes as usize) };
+    }
+}
+
 fn view(description: &Description) -> View {
     let size = element_size(description.dtype).unwrap_or(1);
     let base: *mut u8 = core::ptr::with_exposed_provenance_mut(description.address);
@@ -107,7 +117,7 @@ fn view(description: &Description) -> View {
 
 fn found(operand: &Bound, device: i32) -> Found {
     let Some(description) = &operand.description else { return Ok(None) };
-    let bytes = extent(description).ok_or_else(|| format!("{} has no size in bytes", operand.name))?;
+    let bytes = bytes_of(description).ok_or_else(|| format!("{} has no size in bytes", operand.name))?;
     if bytes == 0 {
         return Ok(None);
     }
@@ -118,27 +128,41 @@ fn found(operand: &Bound, device: i32) -> Found {
     in_device_memory(description.address, bytes, device, operand.name)
 }
 
-/// Elements from a tensor's address to its last one; of a tiled layout, those of the storage.
-pub(crate) fn elements_reached(description: &Description) -> Option<i64> {
-    let Description { dims, strides, offset, format, storage_dims, .. } = description;
-    if dims.contains(&0) {
-        return Some(0);
-    }
-    let is_tiled =
-        ![aclFormat::ND, aclFormat::NCHW, aclFormat::NCL, aclFormat::NHWC, aclFormat::NC].contains(format);
-    let elements = match is_tiled {
-        true => storage_dims.iter().try_fold(1i64, |count, dim| count.checked_mul(*dim)),
-        false => dims
-            .iter()
-            .zip(strides)
-            .try_fold(1i64, |last, (dim, stride)| last.checked_add((dim - 1).checked_mul(*stride)?)),
-    };
-    elements?.checked_add(*offset)
+/// What says where elements lie.
+pub(crate) struct Extent<'a> {
+    pub dims: &'a [i64],
+    pub strides: &'a [i64],
+    pub offset: i64,
+    pub format: aclFormat,
+    pub storage_dims: &'a [i64],
 }
 
-fn extent(description: &Description) -> Option<usize> {
-    let size = element_size(description.dtype)?;
-    usize::try_from(elements_reached(description)?).ok()?.checked_mul(size)
+impl Extent<'_> {
+    /// Elements from a tensor's address to its last one; of a tiled layout, those of the storage. `None` if
+    /// they are too many.
+    pub(crate) fn elements(&self) -> Option<i64> {
+        if self.dims.contains(&0) {
+            return Some(0);
+        }
+        const IN_ORDER: [aclFormat; 5] =
+            [aclFormat::ND, aclFormat::NCHW, aclFormat::NCL, aclFormat::NHWC, aclFormat::NC];
+        let last = match IN_ORDER.contains(&self.format) {
+            true => self
+                .dims
+                .iter()
+                .zip(self.strides)
+                .try_fold(1i64, |last, (dim, stride)| last.checked_add((dim - 1).checked_mul(*stride)?)),
+            false => self.storage_dims.iter().try_fold(1i64, |count, dim| count.checked_mul(*dim)),
+        };
+        last?.checked_add(self.offset)
+    }
+}
+
+/// Bytes from a tensor's address to its last element.
+fn bytes_of(description: &Description) -> Option<usize> {
+    let Description { dtype, dims, strides, offset, format, storage_dims, .. } = description;
+    let extent = Extent { dims, strides, offset: *offset, format: *format, storage_dims };
+    usize::try_from(extent.elements()?).ok()?.checked_mul(element_size(*dtype)?)
 }
 
 fn in_device_memory(address: usize, bytes: usize, device: i32, name: &str) -> Found {
@@ -174,15 +198,15 @@ mod tests {
 
     #[test]
     fn a_view_reaches_to_its_last_element() {
-        assert_eq!(extent(&description(&[2, 3], &[3, 1], 0, aclFormat::ND)), Some(12));
-        assert_eq!(extent(&description(&[2, 3], &[10, 2], 5, aclFormat::ND)), Some(40));
-        assert_eq!(extent(&description(&[4, 1], &[0, 7], 0, aclFormat::ND)), Some(2));
-        assert_eq!(extent(&description(&[4, 0], &[0, 7], 9, aclFormat::ND)), Some(0));
-        assert_eq!(extent(&description(&[2, 2], &[i64::MAX, 2], 0, aclFormat::ND)), None);
+        assert_eq!(bytes_of(&description(&[2, 3], &[3, 1], 0, aclFormat::ND)), Some(12));
+        assert_eq!(bytes_of(&description(&[2, 3], &[10, 2], 5, aclFormat::ND)), Some(40));
+        assert_eq!(bytes_of(&description(&[4, 1], &[0, 7], 0, aclFormat::ND)), Some(2));
+        assert_eq!(bytes_of(&description(&[4, 0], &[0, 7], 9, aclFormat::ND)), Some(0));
+        assert_eq!(bytes_of(&description(&[2, 2], &[i64::MAX, 2], 0, aclFormat::ND)), None);
     }
 
     #[test]
     fn a_tiled_tensor_reaches_to_the_end_of_its_storage() {
-        assert_eq!(extent(&description(&[20, 40], &[40, 1], 0, aclFormat::FRACTAL_NZ)), Some(3072));
+        assert_eq!(bytes_of(&description(&[20, 40], &[40, 1], 0, aclFormat::FRACTAL_NZ)), Some(3072));
     }
 }

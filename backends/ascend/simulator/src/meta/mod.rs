@@ -6,6 +6,8 @@ mod launch;
 mod repeat;
 pub(crate) mod scalar;
 pub(crate) mod tensor;
+#[cfg(test)]
+mod tests;
 
 use crate::exports::exports;
 use core::ffi::c_char;

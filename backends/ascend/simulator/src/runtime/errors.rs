@@ -102,7 +102,7 @@ fn family(code: i32) -> &'static str {
 }
 
 /// The messages so far, newest first, and forgets them.
-fn take_messages() -> Option<CString> {
+pub(crate) fn take_messages() -> Option<CString> {
     MESSAGES.with_borrow_mut(|messages| {
         let newest = messages.newest_last.pop()?;
         let mut text = newest;

@@ -8,6 +8,7 @@
 //! | `SHUFFLE` | a seed: sums that the device adds in no fixed order are added in an order drawn from it |
 //! | `DEVICES` | how many there are, 2 |
 //! | `MEMORY` | bytes of each, 64 GiB |
+//! | `WORKSPACE` | bytes that every operator asks for beside what it needs, 0; they are overwritten |
 //! | `LAYOUT` | `8` or `9`: the release of CANN whose version it tells |
 //! | `SOC` | its name, `Ascend910B3-SIM` |
 //! | `FAIL` | `aclrtMalloc:3:207001;...`: the third call of the symbol fails with the code |
@@ -80,6 +81,8 @@ pub(crate) struct Settings {
     pub devices: u32,
     /// `MEMORY`, bytes.
     pub memory: u64,
+    /// `WORKSPACE`, bytes.
+    pub workspace: u64,
     /// `LAYOUT`.
     pub layout: Layout,
     /// `SOC`.
@@ -101,6 +104,7 @@ impl Default for Settings {
             shuffle: None,
             devices: 2,
             memory: 64 << 30,
+            workspace: 0,
             layout: Layout::Cann8,
             soc: c"Ascend910B3-SIM".into(),
             failures: Vec::new(),
@@ -144,6 +148,7 @@ impl Settings {
             shuffle: own("SHUFFLE").is_some().then(|| number(&own, "SHUFFLE", 0)).transpose()?,
             devices: visible.map_or(devices, |list| visible_devices(&list, devices)),
             memory: number(&own, "MEMORY", unset.memory)?,
+            workspace: number(&own, "WORKSPACE", unset.workspace)?,
             layout: choice(&own, "LAYOUT", &[("8", Layout::Cann8), ("9", Layout::Cann9)])?,
             soc: own("SOC").and_then(|name| CString::new(name).ok()).unwrap_or(unset.soc),
             failures: injections(&own, "FAIL")?,

@@ -200,3 +200,32 @@ contract! {
         assert_eq!(execute_add(executor, null_mut()), 0);
     }
 }
+
+contract! {
+    /// Which code each case has is our choice.
+    fn a_workspace_is_device_memory_of_the_size_asked_for() with ["LOCKSTEP_ASCEND_SIM_WORKSPACE" = "64"] {
+        start();
+        let (a, out) = (uploaded(&[1.0]), uploaded(&[0.0]));
+        let add = Add::of(a, a, out, 1);
+        let execute = library().ops.elementwise.aclnnAdd.expect("exported").execute;
+        let mut host = [0u8; 64];
+        let workspace = uploaded(&[0.0; 16]);
+        let cases = [
+            (null_mut(), 64, 161_001, 0),
+            (workspace, 63, 161_002, 0),
+            (host.as_mut_ptr().cast(), 64, 0, 507_015),
+            (device_memory(32), 64, 0, 507_015),
+            (workspace, 64, 0, 0),
+        ];
+        for (address, size, submitted, synchronized) in cases {
+            let (status, executor, needed) = add.prepare_with_workspace();
+            assert_eq!((status, needed), (0, 64));
+            // SAFETY: a live executor; wrong memory is refused.
+            assert_eq!(unsafe { execute(address, size, executor, null_mut()) }, submitted);
+            assert_eq!(acl!(runtime.aclrtSynchronizeStream(null_mut())), synchronized);
+        }
+        assert_eq!(downloaded(out, 1), [2.0]);
+        // The kernel's own: whoever keeps something there loses it.
+        assert!(downloaded(workspace, 16).iter().all(|value| value.is_nan()));
+    }
+}

@@ -217,14 +217,17 @@ impl Add {
 
     /// Phase 1: the status and the executor.
     pub(crate) fn prepare(&self) -> (i32, *mut aclOpExecutor) {
-        let (mut workspace, mut executor) = (1, null_mut());
+        let (status, executor, _) = self.prepare_with_workspace();
+        (status, executor)
+    }
+
+    /// Phase 1: the status, the executor, and the workspace's size.
+    pub(crate) fn prepare_with_workspace(&self) -> (i32, *mut aclOpExecutor, u64) {
+        let (mut workspace, mut executor) = (0, null_mut());
         let prepare = library().ops.elementwise.aclnnAdd.expect("exported").prepare;
         // SAFETY: handles and nulls, which are refused if they are wrong.
         let status = unsafe { prepare(self.a, self.b, self.alpha, self.out, &mut workspace, &mut executor) };
-        if status == 0 {
-            assert_eq!(workspace, 0);
-        }
-        (status, executor)
+        (status, executor, workspace)
     }
 
     /// An executor.
