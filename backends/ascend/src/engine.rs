@@ -2,7 +2,7 @@
 
 use crate::calls::{Calls, call};
 use crate::pool::{Pool, Source};
-use crate::replay::{Recording, Replay};
+use crate::replay::{Recording, Replay, is_stuck};
 use lockstep_ascend_abi::failure_mode::ACL_STOP_ON_FAILURE;
 use lockstep_ascend_abi::{
     aclSysParamOpt, aclrtContext, aclrtMemAttr, aclrtMemMallocPolicy, aclrtMemcpyKind, aclrtStream,
@@ -84,8 +84,7 @@ impl Engine {
     /// Notes a fault of something that ran, after which the context is of no use.
     fn noted<T>(&mut self, result: Result<T>) -> Result<T> {
         if let Err(error @ Error::Device { code, .. }) = &result
-            && (500_000..600_000).contains(code)
-            && !Calls::is_submission(*code)
+            && (((500_000..600_000).contains(code) && !Calls::is_submission(*code)) || is_stuck(error))
         {
             self.lost.get_or_insert_with(|| error.to_string());
         }

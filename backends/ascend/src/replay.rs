@@ -176,6 +176,8 @@ impl Replay {
             Next::Capture => {
                 match self.capture(calls, stream, workspace) {
                     Ok(()) => self.next = Next::Launch,
+                    // A stream that cannot be brought back from its capture is of no use.
+                    Err(error) if is_stuck(&error) => return Err(error),
                     // The libraries' own limits; what was not captured runs operator by operator.
                     Err(error) => {
                         tracing::warn!("no graph is captured: {error}");
@@ -260,7 +262,11 @@ impl Replay {
         let submitted = self.submit(calls, stream, workspace, false);
         // SAFETY: on the thread that began it; writes the graph. It ends also where it failed, so that the stream can be used.
         let ended = call!(calls, node, capture.aclmdlRICaptureEnd(stream, &mut self.graph));
-        submitted.and(ended)?;
+        // What was not submitted is why it did not end well, unless it did not end at all.
+        match (submitted, ended) {
+            (Err(error), Ok(())) => return Err(error),
+            (_, ended) => ended?,
+        }
         if self.graph.is_null() {
             return Err(Error::program("the capture gave no graph"));
         }
@@ -308,6 +314,11 @@ impl Replay {
         self.prepared.iter_mut().flatten().for_each(|prepared| prepared.destroy(calls));
         self.prepared.clear();
     }
+}
+
+/// Whether a capture could not be ended, so that its stream takes nothing else.
+pub(crate) fn is_stuck(error: &Error) -> bool {
+    matches!(error, Error::Device { call, .. } if call == "aclmdlRICaptureEnd")
 }
 
 /// How runs go on after the first.

@@ -3,6 +3,7 @@
 use crate::accept::AcceptArguments;
 use crate::conform::ConformArguments;
 use crate::devices::DevicesArguments;
+use crate::export::ExportArguments;
 use crate::golden::GoldenArguments;
 use crate::{bench::BenchArguments, compare::CompareArguments, completions::CompletionsArguments};
 use crate::{inspect::InspectArguments, run::RunArguments};
@@ -61,6 +62,8 @@ pub(crate) enum Command {
     Golden(GoldenArguments),
     /// Judge whether a device may take another's place on a model: answers, scores and speed, as a page to sign
     Accept(AcceptArguments),
+    /// Write a model as ONNX for other compilers; for Huawei's ATC with the command lines that compile it
+    Export(ExportArguments),
     /// Print a shell's completion script
     Completions(CompletionsArguments),
 }

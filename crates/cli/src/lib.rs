@@ -14,6 +14,7 @@ mod completions;
 mod conform;
 mod devices;
 mod documents;
+mod export;
 mod failure;
 mod given;
 mod golden;
@@ -54,6 +55,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Conform(conform) => measured(conform::conform(conform, &mut output)),
         Command::Accept(accept) => measured(accept::accept(accept, &mut output)),
         Command::Golden(golden) => measured(golden::golden(golden, &mut output)),
+        Command::Export(export) => export::export(export, &mut output),
         Command::Completions(completions) => completions::completions(completions, &mut output),
     };
     failure::exit_code(outcome.and_then(|()| output.flush()))

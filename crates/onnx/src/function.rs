@@ -11,7 +11,7 @@ use lockstep_graph::{
 use std::collections::HashMap;
 
 /// How often a decomposition may decompose again; the deepest of ours takes 3. A custom op's could go on for ever.
-const DEEPEST: usize = 8;
+pub(crate) const DEEPEST: usize = 8;
 
 /// The nodes of a function, as they are added.
 #[derive(Debug, Default)]

@@ -7,10 +7,15 @@
 //! Softmax gives NaN for a row that is masked whole, its LayerNormalization takes weights in x's dtype only, and its
 //! Attention knows no sequence ends; a pack that shows a fault must not be about such a difference.
 //!
+//! [`export`] writes a graph for compilers that know neither that domain nor functions, such as Huawei's ATC: in standard
+//! operators alone, for any batch and length.
+//!
 //! Models of others are read as far as they consist of those operators; what is not is refused by name.
 
+mod ascend;
 mod attributes;
 mod error;
+mod export;
 mod function;
 mod messages;
 mod primitives;
@@ -19,7 +24,9 @@ mod standard;
 mod tensor;
 mod write;
 
+pub use ascend::check_ascend;
 pub use error::{Error, Result};
+pub use export::{EXPORT_OPSET, Export, Port, WEIGHTS_FILE, export};
 pub use read::read_graph;
 pub use tensor::{NamedTensor, read_tensor, tensor_bytes};
 pub use write::graph_bytes;

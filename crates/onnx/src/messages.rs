@@ -174,8 +174,19 @@ pub(crate) struct TensorProto {
     pub(crate) raw_data: Option<Vec<u8>>,
     #[prost(double, repeated, tag = "10")]
     pub(crate) double_data: Vec<f64>,
+    #[prost(message, repeated, tag = "13")]
+    pub(crate) external_data: Vec<EntryProto>,
     #[prost(int32, tag = "14")]
     pub(crate) data_location: i32,
+}
+
+/// A key and its value: of a tensor in another file, `location`, `offset` and `length`.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct EntryProto {
+    #[prost(string, tag = "1")]
+    pub(crate) key: String,
+    #[prost(string, tag = "2")]
+    pub(crate) value: String,
 }
 
 #[cfg(test)]

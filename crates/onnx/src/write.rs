@@ -112,7 +112,8 @@ impl Functions {
     }
 }
 
-fn type_of(ty: &TensorType) -> TypeProto {
+/// A type as a file has it; an extent that is not known is a name, such as `batch`.
+pub(crate) fn type_of(ty: &TensorType) -> TypeProto {
     let dim = ty.shape.iter().map(|dim| match dim.as_const() {
         Some(extent) => DimensionProto { dim_value: Some(extent as i64), dim_param: None },
         None => DimensionProto { dim_value: None, dim_param: Some(dim.to_string()) },

@@ -21,6 +21,9 @@ struct Device {
 
 static DEVICES: Mutex<BTreeMap<i32, Device>> = Mutex::new(BTreeMap::new());
 
+/// Held while a device is set or reset: who sets it while another thread gives up the last reference gets it anew, not half gone.
+static TRANSITION: Mutex<()> = Mutex::new(());
+
 /// # Errors
 /// 107001 if there is no such device.
 pub(crate) fn check(device: i32) -> Result<(), Failure> {
@@ -69,6 +72,7 @@ pub(crate) fn release_all() {
 /// Takes a device away from `references`, or all of them.
 fn reset(device: i32, all: bool) -> Result<(), Failure> {
     check(device)?;
+    let _whole = lock(&TRANSITION);
     let is_last = {
         let mut devices = lock(&DEVICES);
         let entry = devices.get_mut(&device).filter(|entry| entry.references > 0);
@@ -114,6 +118,7 @@ exports! { runtime;
     fn aclrtSetDevice(device_id: i32) {
         process::require_init()?;
         check(device_id)?;
+        let _whole = lock(&TRANSITION);
         let mut devices = lock(&DEVICES);
         let known = devices.get(&device_id).and_then(|device| device.default_context.clone());
         let context = match known {
