@@ -4,8 +4,9 @@
 // Constants have the digits that were published.
 #![allow(clippy::excessive_precision)]
 
-use super::Number;
 use super::elementary::Elementary;
+use super::storage::Element;
+use super::{Number, Rounding};
 use half::f16;
 
 /// GELU by tanh, written with one exponential: `x / (1 + exp(-1.5957691 (x + 0.044715 x^3)))`.
@@ -183,12 +184,9 @@ pub(crate) fn softmax<C: Elementary>(
     scratch: &mut Vec<C>,
 ) {
     let Some(max) = row.iter().copied().reduce(larger) else { return };
-    for x in row.iter_mut() {
-        let below = x.subtract(max);
-        *x = match statistics {
-            Statistics::Wide => below,
-            Statistics::ThroughF16 => C::of_f32(below.to_f16().to_f32()),
-        };
+    row.iter_mut().for_each(|x| *x = x.subtract(max));
+    if statistics == Statistics::ThroughF16 {
+        Element::F16.narrow(row, Rounding::default());
     }
     match scale {
         Scale::Probability => {

@@ -1,5 +1,6 @@
 //! Rounding: what the settings say of it, and the formats that only the matrix units know.
 
+use super::storage::Storage;
 use super::{Overflow, Settings, Subnormals};
 
 /// How results become elements in memory.
@@ -17,6 +18,21 @@ impl Rounding {
         Self {
             saturate: settings.overflow == Overflow::Saturation,
             flush_subnormals: settings.subnormals == Subnormals::Flushed,
+        }
+    }
+
+    /// What the device makes of elements that were just rounded.
+    pub(crate) fn apply<T: Storage>(self, elements: &mut [T]) {
+        self.apply_to_operands(elements);
+        if self.saturate {
+            elements.iter_mut().for_each(|element| *element = element.saturated());
+        }
+    }
+
+    /// What the device makes of elements that it reads.
+    pub(crate) fn apply_to_operands<T: Storage>(self, elements: &mut [T]) {
+        if self.flush_subnormals {
+            elements.iter_mut().for_each(|element| *element = element.flushed());
         }
     }
 }

@@ -188,15 +188,15 @@ impl Element {
 
     /// Rounds values that are to be used as this type, and leaves them in the type that is computed in.
     pub(crate) fn narrow<C: Number>(self, values: &mut [C], rounding: Rounding) {
-        with_storage!(self, T => for value in values {
-            let mut narrow = T::write(*value);
-            if rounding.flush_subnormals {
-                narrow = narrow.flushed();
+        const CHUNK: usize = 256;
+        with_storage!(self, T => {
+            let mut narrow = [T::default(); CHUNK];
+            for values in values.chunks_mut(CHUNK) {
+                let narrow = &mut narrow[..values.len()];
+                T::write_all(values, narrow);
+                rounding.apply(narrow);
+                T::read_all(narrow, values);
             }
-            if rounding.saturate {
-                narrow = narrow.saturated();
-            }
-            *value = narrow.read();
         });
     }
 }

@@ -70,9 +70,7 @@ impl Access {
             for (index, into) in into.chunks_mut(CHUNK).enumerate() {
                 let chunk = &mut chunk[..into.len()];
                 self.load_bits(start + index * CHUNK, chunk);
-                if self.rounding.flush_subnormals {
-                    chunk.iter_mut().for_each(|element| *element = element.flushed());
-                }
+                self.rounding.apply_to_operands(chunk);
                 T::read_all(chunk, into);
             }
         });
@@ -92,12 +90,7 @@ impl Access {
             for (index, from) in from.chunks(CHUNK).enumerate() {
                 let chunk = &mut chunk[..from.len()];
                 T::write_all(from, chunk);
-                if self.rounding.flush_subnormals {
-                    chunk.iter_mut().for_each(|element| *element = element.flushed());
-                }
-                if self.rounding.saturate {
-                    chunk.iter_mut().for_each(|element| *element = element.saturated());
-                }
+                self.rounding.apply(chunk);
                 self.store_bits(start + index * CHUNK, chunk);
             }
         });

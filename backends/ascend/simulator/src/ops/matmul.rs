@@ -104,7 +104,7 @@ fn multiply(tensors: &Tensors, cube_math_type: i8) -> Result<Planned, Refusal> {
     let multiplicands = multiplicands(cube_math_type, dtype)?;
     result(out)?;
     check::dims(out, &Extents::of(a, b, [false; 2])?.dims())?;
-    Ok(Product { a: 0, b: 1, out: 2, transposed: [false; 2], multiplicands, sum: None }.planned())
+    Ok(Product { a: 0, b: 1, out: 2, transposed: [false; 2], multiplicands, sum: None }.planned(tensors))
 }
 
 /// As [`multiply`], where a vector is a row on the left and a column on the right, and the result has no such axis.
@@ -127,7 +127,7 @@ fn multiply_with_vectors(tensors: &Tensors, cube_math_type: i8) -> Result<Planne
     dims.extend((a.dims.len() > 1).then_some(extents.m));
     dims.extend((b.dims.len() > 1).then_some(extents.n));
     check::dims(out, &dims)?;
-    Ok(Product { a: 0, b: 1, out: 2, transposed: [false; 2], multiplicands, sum: None }.planned())
+    Ok(Product { a: 0, b: 1, out: 2, transposed: [false; 2], multiplicands, sum: None }.planned(tensors))
 }
 
 /// Where the parts of `beta * addend + alpha * (a @ b)` are among the operands.
@@ -160,7 +160,7 @@ fn multiply_and_add(
     check::broadcasts_to(addend, &dims)?;
     check::dims(out, &dims)?;
     let sum = Some(Sum { addend: places.addend, alpha, beta });
-    Ok(Product { a: places.a, b: places.b, out: places.out, transposed, multiplicands, sum }.planned())
+    Ok(Product { a: places.a, b: places.b, out: places.out, transposed, multiplicands, sum }.planned(tensors))
 }
 
 /// Two scalars that scale a sum.

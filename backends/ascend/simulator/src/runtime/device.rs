@@ -9,7 +9,6 @@ use crate::runtime::{blocks, capture, counts, lock, process, report};
 use lockstep_ascend_abi::aclrtDeviceStatus;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 #[derive(Default)]
 struct Device {
@@ -95,14 +94,12 @@ fn synchronize(timeout_ms: i32) -> Result<(), Failure> {
     capture::refuse_synchronisation_of_device(context.device)?;
     counts::count(&counts::SYNCHRONISATIONS);
     let until = stream::deadline(timeout_ms)?;
-    let streams = STREAMS.all();
-    let mut faults = Vec::new();
-    for stream in streams.iter().filter(|stream| stream.device == context.device) {
-        if until.is_some_and(|until| Instant::now() > until) || !stream.queue.wait(until) {
-            return Err(Failure::new(507_046, format!("the device is not done after {timeout_ms} ms")));
-        }
-        faults.extend(stream.take_fault());
+    let mut streams = STREAMS.all();
+    streams.retain(|stream| stream.device == context.device);
+    if !streams.iter().all(|stream| stream.queue.wait(until)) {
+        return Err(Failure::new(507_046, format!("the device is not done after {timeout_ms} ms")));
     }
+    let faults: Vec<_> = streams.iter().filter_map(|stream| stream.take_fault()).collect();
     match faults.split_first() {
         None => Ok(()),
         Some((first, others)) => {

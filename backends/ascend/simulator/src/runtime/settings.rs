@@ -2,7 +2,7 @@
 //!
 //! | variable `LOCKSTEP_ASCEND_SIM_...` | value |
 //! |---|---|
-//! | `NUMERICS` | `published` recipes of the operators, or `exact`: f32 throughout, one rounding |
+//! | `NUMERICS` | `published` recipes of the operators, or `exact`: float64, one rounding |
 //! | `OVERFLOW` | `infnan`, or `saturation`: infinity becomes the largest finite value, NaN 0 |
 //! | `SUBNORMALS` | `kept`, or `flushed` to zero |
 //! | `SHUFFLE` | a seed: sums that the device adds in no fixed order are added in an order drawn from it |
@@ -24,7 +24,7 @@ use std::str::FromStr;
 pub(crate) enum Numerics {
     /// The published recipes, with their roundings.
     Published,
-    /// f32 throughout and one rounding at the store.
+    /// float64 throughout and one rounding at the store.
     Exact,
 }
 

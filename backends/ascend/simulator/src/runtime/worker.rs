@@ -18,7 +18,7 @@ pub(crate) type Run = Arc<dyn Fn() -> Result<(), Fault> + Send + Sync>;
 pub(crate) struct Task {
     /// For messages.
     pub name: &'static str,
-    /// Runs also after a fault that stops the stream, and when it is aborted: others wait for it.
+    /// Runs also after a fault that stops the stream, or when it is aborted: others wait for it.
     pub is_unconditional: bool,
     /// Does it.
     pub run: Run,
@@ -65,7 +65,6 @@ struct State {
     submitted: u64,
     completed: u64,
     fault: Option<Fault>,
-    is_aborting: bool,
     is_closed: bool,
 }
 
@@ -121,11 +120,12 @@ impl Queue {
         lock(&self.state).fault.take()
     }
 
-    /// Drops the tasks that have not begun, but for the unconditional ones.
+    /// Forgets the tasks that have not begun, but for the unconditional ones; they count as done in turn.
     pub(crate) fn abort(&self) {
-        lock(&self.state).is_aborting = true;
-        self.wait(None);
-        lock(&self.state).is_aborting = false;
+        let mut state = lock(&self.state);
+        for task in state.tasks.iter_mut().filter(|task| !task.is_unconditional) {
+            task.run = Arc::new(|| Ok(()));
+        }
     }
 
     /// Ends the thread after the tasks that are there.
@@ -145,9 +145,8 @@ impl Queue {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
-            let is_aborting = state.is_aborting;
             drop(state);
-            let is_skipped = !task.is_unconditional && (is_aborting || fate.stopped_by().is_some());
+            let is_skipped = !task.is_unconditional && fate.stopped_by().is_some();
             let outcome = if is_skipped { Ok(()) } else { task.run() };
             // What the task held is given back before anyone learns that it is done.
             drop(task);

@@ -10,24 +10,24 @@ use lockstep_ascend_abi::{
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-pub type Dtype = aclDataType;
-pub const F32: Dtype = Dtype::FLOAT;
-pub const F16: Dtype = Dtype::FLOAT16;
-pub const BF16: Dtype = Dtype::BF16;
-pub const F64: Dtype = Dtype::DOUBLE;
-pub const I32: Dtype = Dtype::INT32;
-pub const I64: Dtype = Dtype::INT64;
-pub const BOOL: Dtype = Dtype::BOOL;
+pub(crate) type Dtype = aclDataType;
+pub(crate) const F32: Dtype = Dtype::FLOAT;
+pub(crate) const F16: Dtype = Dtype::FLOAT16;
+pub(crate) const BF16: Dtype = Dtype::BF16;
+pub(crate) const F64: Dtype = Dtype::DOUBLE;
+pub(crate) const I32: Dtype = Dtype::INT32;
+pub(crate) const I64: Dtype = Dtype::INT64;
+pub(crate) const BOOL: Dtype = Dtype::BOOL;
 
 /// The simulator's functions.
-pub struct Api {
-    pub runtime: Runtime,
-    pub meta: Meta,
-    pub ops: Ops,
+pub(crate) struct Api {
+    pub(crate) runtime: Runtime,
+    pub(crate) meta: Meta,
+    pub(crate) ops: Ops,
 }
 
 /// Loads the library once, initialises it, and makes device 0 current on this thread.
-pub fn api() -> &'static Api {
+pub(crate) fn api() -> &'static Api {
     static API: OnceLock<Api> = OnceLock::new();
     let api = API.get_or_init(|| {
         let path = library_path();
@@ -63,7 +63,7 @@ fn library_path() -> PathBuf {
 }
 
 /// What the thread's newest messages say.
-pub fn messages() -> String {
+pub(crate) fn messages() -> String {
     // SAFETY: it gives null or a string that lives until the next call.
     unsafe {
         let text = api().runtime.aclGetRecentErrMsg.expect("exported")();
@@ -73,7 +73,7 @@ pub fn messages() -> String {
 
 /// Why an operator did not run.
 #[derive(Debug)]
-pub enum Refused {
+pub(crate) enum Refused {
     /// Phase 1 said no.
     Phase1(i32, String),
     /// It faulted on the device.
@@ -81,7 +81,7 @@ pub enum Refused {
 }
 
 /// What `call!` does after phase 1.
-pub fn finish(
+pub(crate) fn finish(
     status: i32,
     size: u64,
     executor: *mut aclOpExecutor,
@@ -117,7 +117,6 @@ macro_rules! call {
         let op = $crate::device::api().ops.$group.$op.expect("exported");
         let (mut size, mut executor) = (0, core::ptr::null_mut());
         // SAFETY: the arguments are alive until the call is over, and of the types that the table gives.
-        #[allow(unused_unsafe)]
         let status = unsafe { (op.prepare)($($argument,)* &mut size, &mut executor) };
         $crate::device::finish(status, size, executor, op.execute)
     }};
@@ -139,7 +138,7 @@ fn allocate(bytes: usize) -> *mut c_void {
 }
 
 /// A tensor on the device with memory of its own.
-pub struct Tensor {
+pub(crate) struct Tensor {
     handle: *mut aclTensor,
     memory: *mut c_void,
     bytes: usize,
@@ -148,24 +147,24 @@ pub struct Tensor {
 
 impl Tensor {
     /// Dense, of these values.
-    pub fn new(dtype: Dtype, dims: &[i64], values: &[f64]) -> Self {
+    pub(crate) fn new(dtype: Dtype, dims: &[i64], values: &[f64]) -> Self {
         assert_eq!(dims.iter().product::<i64>() as usize, values.len());
         Self::view(dtype, values, dims, &dense_strides(dims), 0)
     }
 
     /// Dense, full of a value that no operator is expected to give.
-    pub fn empty(dtype: Dtype, dims: &[i64]) -> Self {
+    pub(crate) fn empty(dtype: Dtype, dims: &[i64]) -> Self {
         let count = dims.iter().product::<i64>() as usize;
         Self::new(dtype, dims, &vec![77.0; count])
     }
 
     /// A view of a storage of these values.
-    pub fn view(dtype: Dtype, storage: &[f64], dims: &[i64], strides: &[i64], offset: i64) -> Self {
+    pub(crate) fn view(dtype: Dtype, storage: &[f64], dims: &[i64], strides: &[i64], offset: i64) -> Self {
         Self::in_format(dtype, storage, dims, strides, offset, aclFormat::ND)
     }
 
     /// A view in another format.
-    pub fn in_format(
+    pub(crate) fn in_format(
         dtype: Dtype,
         storage: &[f64],
         dims: &[i64],
@@ -200,12 +199,12 @@ impl Tensor {
     }
 
     /// For phase 1.
-    pub fn get(&self) -> *mut aclTensor {
+    pub(crate) fn get(&self) -> *mut aclTensor {
         self.handle
     }
 
     /// The storage's values.
-    pub fn values(&self) -> Vec<f64> {
+    pub(crate) fn values(&self) -> Vec<f64> {
         let mut host = vec![0u8; self.bytes];
         if self.bytes > 0 {
             // SAFETY: both hold the bytes.
@@ -235,7 +234,7 @@ impl Drop for Tensor {
 }
 
 /// Strides of dense extents.
-pub fn dense_strides(dims: &[i64]) -> Vec<i64> {
+pub(crate) fn dense_strides(dims: &[i64]) -> Vec<i64> {
     let mut strides = vec![1; dims.len()];
     for axis in (1..dims.len()).rev() {
         strides[axis - 1] = strides[axis] * dims[axis];
@@ -244,10 +243,10 @@ pub fn dense_strides(dims: &[i64]) -> Vec<i64> {
 }
 
 /// A scalar parameter.
-pub struct Scalar(*mut aclScalar);
+pub(crate) struct Scalar(*mut aclScalar);
 
 impl Scalar {
-    pub fn new(dtype: Dtype, value: f64) -> Self {
+    pub(crate) fn new(dtype: Dtype, value: f64) -> Self {
         let mut bytes = encode(dtype, value);
         // SAFETY: the bytes are one value of the type.
         let handle =
@@ -256,7 +255,7 @@ impl Scalar {
         Self(handle)
     }
 
-    pub fn get(&self) -> *mut aclScalar {
+    pub(crate) fn get(&self) -> *mut aclScalar {
         self.0
     }
 }
@@ -269,10 +268,10 @@ impl Drop for Scalar {
 }
 
 /// An array parameter.
-pub struct Integers(*mut aclIntArray);
+pub(crate) struct Integers(*mut aclIntArray);
 
 impl Integers {
-    pub fn new(values: &[i64]) -> Self {
+    pub(crate) fn new(values: &[i64]) -> Self {
         // SAFETY: the array is as long as said.
         let handle =
             unsafe { api().meta.aclCreateIntArray.expect("exported")(values.as_ptr(), values.len() as u64) };
@@ -280,7 +279,7 @@ impl Integers {
         Self(handle)
     }
 
-    pub fn get(&self) -> *mut aclIntArray {
+    pub(crate) fn get(&self) -> *mut aclIntArray {
         self.0
     }
 }
@@ -293,10 +292,10 @@ impl Drop for Integers {
 }
 
 /// A list parameter, which takes the tensors' handles; their memory is freed with the list.
-pub struct List(*mut aclTensorList, Vec<Tensor>);
+pub(crate) struct List(*mut aclTensorList, Vec<Tensor>);
 
 impl List {
-    pub fn new(tensors: Vec<Tensor>) -> Self {
+    pub(crate) fn new(tensors: Vec<Tensor>) -> Self {
         let handles: Vec<*const aclTensor> =
             tensors.iter().map(|tensor| tensor.handle.cast_const()).collect();
         // SAFETY: the array is as long as said.
@@ -307,7 +306,7 @@ impl List {
         Self(handle, tensors)
     }
 
-    pub fn get(&self) -> *mut aclTensorList {
+    pub(crate) fn get(&self) -> *mut aclTensorList {
         self.0
     }
 }
@@ -365,13 +364,13 @@ fn decode(dtype: Dtype, bytes: &[u8]) -> f64 {
 }
 
 /// A value as a type holds it.
-pub fn rounded(dtype: Dtype, value: f64) -> f64 {
+pub(crate) fn rounded(dtype: Dtype, value: f64) -> f64 {
     decode(dtype, &encode(dtype, value))
 }
 
 /// Holds results to exact ones: off by half a unit in the last place of `dtype`, for the rounding at the store, and
 /// `f32_units` of f32, for what was computed before it. NaN and infinities are the same.
-pub fn assert_close(got: &[f64], exact: &[f64], dtype: Dtype, f32_units: f64) {
+pub(crate) fn assert_close(got: &[f64], exact: &[f64], dtype: Dtype, f32_units: f64) {
     assert_eq!(got.len(), exact.len());
     for (index, (got, exact)) in got.iter().zip(exact).enumerate() {
         let same = got == exact || (got.is_nan() && exact.is_nan()) || *got == rounded(dtype, *exact);
@@ -394,7 +393,7 @@ pub fn assert_close(got: &[f64], exact: &[f64], dtype: Dtype, f32_units: f64) {
 }
 
 /// Numbers that look random, the same ones each time, in -`scale`..`scale`, as `dtype` holds them.
-pub fn numbers(dtype: Dtype, count: usize, scale: f64, seed: u64) -> Vec<f64> {
+pub(crate) fn numbers(dtype: Dtype, count: usize, scale: f64, seed: u64) -> Vec<f64> {
     let mut state = seed;
     let number = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -404,7 +403,7 @@ pub fn numbers(dtype: Dtype, count: usize, scale: f64, seed: u64) -> Vec<f64> {
 }
 
 /// Phase 1 refused with `status`, and its text says what.
-pub fn assert_refused(outcome: Result<(), Refused>, status: i32, says: &str) {
+pub(crate) fn assert_refused(outcome: Result<(), Refused>, status: i32, says: &str) {
     match outcome {
         Err(Refused::Phase1(found, text)) => {
             assert_eq!(found, status, "{text}");
@@ -415,7 +414,7 @@ pub fn assert_refused(outcome: Result<(), Refused>, status: i32, says: &str) {
 }
 
 /// It faulted on the device with `code`, and the text says what.
-pub fn assert_faulted(outcome: Result<(), Refused>, code: i32, says: &str) {
+pub(crate) fn assert_faulted(outcome: Result<(), Refused>, code: i32, says: &str) {
     match outcome {
         Err(Refused::Late(found, text)) => {
             assert_eq!(found, code, "{text}");

@@ -106,7 +106,7 @@ fn the_cube_math_type_rounds_f32_operands() {
     let x = 1.0 + 2f64.powi(-12) + 2f64.powi(-16);
     let (a, b) = (Tensor::new(F32, &[1, 1], &[x]), Tensor::new(F32, &[1, 1], &[1.0]));
     let out = Tensor::empty(F32, &[1, 1]);
-    let mut with = |cube_math_type| {
+    let with = |cube_math_type| {
         call!(matmul.aclnnMm(a.get(), b.get(), out.get(), cube_math_type)).expect("runs");
         out.values()[0]
     };

@@ -1,12 +1,12 @@
 //! The kernel of all matrix products: operands are copied densely and widened, multiplied, scaled, rounded once.
 
 use super::Multiplicands;
-use crate::meta::executor::{Fault, Launch, Planned};
+use crate::meta::executor::{Described, Fault, Launch, Planned, Tensors};
 use crate::numerics::{Number, Numerics, Rounding, round, storage::Element};
-use crate::ops::access::Access;
+use crate::ops::access::{Access, copy_elements};
 use crate::ops::axes::permuted;
 use crate::ops::pointwise::mismatch;
-use crate::view::View;
+use crate::view::{View, contiguous_strides, element_size};
 use lockstep_kernels::matmul::{MatmulShape, matmul, matmul_scratch};
 use lockstep_kernels::{Isa, Parallel, Serial};
 
@@ -31,9 +31,11 @@ pub(super) struct Sum {
 }
 
 impl Product {
-    pub(super) fn planned(self) -> Planned {
+    pub(super) fn planned(self, tensors: &Tensors) -> Planned {
+        let [a, b] = [(self.a, 0), (self.b, 1)]
+            .map(|(index, side)| copied_bytes(&tensors[index], self.transposed[side]));
         Planned {
-            workspace: 0,
+            workspace: a.saturating_add(b),
             kernel: Box::new(move |launch| match launch.settings.numerics {
                 Numerics::Published => self.run::<f32>(launch),
                 Numerics::Exact => self.run::<f64>(launch),
@@ -63,8 +65,9 @@ impl Product {
             k: extent(a.dims[axes - 1]),
             n: extent(b.dims[axes - 1]),
         };
-        let [mut dense_a, mut dense_b] =
-            [Access::of(&a, rounding)?.all::<C>(), Access::of(&b, rounding)?.all::<C>()];
+        let mut workspace = Workspace { free: launch.workspace };
+        let mut dense_a = Access::of(&workspace.densely(&a)?, rounding)?.all::<C>();
+        let mut dense_b = Access::of(&workspace.densely(&b)?, rounding)?.all::<C>();
         let is_published = launch.settings.numerics == Numerics::Published;
         for values in [&mut dense_a, &mut dense_b] {
             match self.multiplicands {
@@ -111,6 +114,51 @@ impl Product {
             }
         }
         Ok(())
+    }
+}
+
+/// Where copies of operands start in the workspace: multiples of so many bytes.
+const COPY_ALIGNMENT: u64 = 512;
+
+/// Bytes of workspace for an operand: strided ones are copied into it, as on the device.
+fn copied_bytes(tensor: &Described, is_transposed: bool) -> u64 {
+    let view = View {
+        dtype: tensor.dtype,
+        dims: tensor.dims.clone(),
+        strides: tensor.strides.clone(),
+        data: core::ptr::null_mut(),
+    };
+    if view.is_contiguous() && !is_transposed {
+        return 0;
+    }
+    let bytes = view.count() as u64 * element_size(tensor.dtype).unwrap_or(0) as u64;
+    bytes.next_multiple_of(COPY_ALIGNMENT)
+}
+
+/// What is left of a launch's workspace.
+struct Workspace {
+    free: (*mut u8, u64),
+}
+
+impl Workspace {
+    /// The same matrices lying densely: those of `view`, or a copy of them.
+    fn densely(&mut self, view: &View) -> Result<View, Fault> {
+        if view.is_contiguous() {
+            return Ok(view.clone());
+        }
+        let bytes = view.count() as u64 * element_size(view.dtype).unwrap_or(0) as u64;
+        let (data, left) = self.free;
+        if bytes > left {
+            return Err(Fault::new(
+                507_015,
+                format!("a copy of {bytes} bytes does not fit a workspace of {left}"),
+            ));
+        }
+        let used = bytes.next_multiple_of(COPY_ALIGNMENT).min(left);
+        self.free = (data.wrapping_add(used as usize), left - used);
+        let dense = View { strides: contiguous_strides(&view.dims), data, ..view.clone() };
+        copy_elements(view, &dense)?;
+        Ok(dense)
     }
 }
 
