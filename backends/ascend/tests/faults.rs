@@ -2,6 +2,7 @@
 //! process hangs or crashes.
 
 mod child;
+mod counts;
 
 use lockstep_ascend::AscendBackend;
 use lockstep_runtime::graph::{BinaryOp, DType, GraphBuilder, Op, TensorType};
@@ -56,12 +57,12 @@ fn said(error: &Error) -> String {
 fn every_call_that_fails_is_an_error_and_leaves_nothing_behind() {
     if let Some(symbol) = child::case() {
         let ended = whole_life();
-        child::assert_nothing_is_left();
+        counts::assert_nothing_is_left();
         match ended {
-            Ok(()) => println!("survived"),
+            Ok(()) => eprintln!("survived"),
             Err(error) => {
                 let error = said(&error);
-                println!("said: {error}");
+                eprintln!("said: {error}");
                 // Of memory that is not there it is said how much, not by whom.
                 assert!(error.contains(&symbol) || error.contains("out of memory"), "{symbol} is not named");
             }
@@ -130,12 +131,12 @@ fn a_fault_on_the_device_names_its_node_and_loses_its_device_alone() {
         let other = AscendBackend::simulator().open(1).unwrap();
         let session = session().unwrap();
         let first = said(&run(&session).unwrap_err());
-        println!("first: {first}");
+        eprintln!("first: {first}");
         let second = said(&run(&session).unwrap_err());
-        println!("second: {second}");
+        eprintln!("second: {second}");
         assert!(other.alloc(64, lockstep_hal::Usage::Input).is_ok());
         drop((other, session));
-        child::assert_nothing_is_left();
+        counts::assert_nothing_is_left();
         // Opened again, it works.
         whole_life().unwrap();
         return;
@@ -164,7 +165,7 @@ fn a_fault_in_a_captured_run_is_told_when_it_is_waited_for_and_by_node_when_step
     if child::case().is_some() {
         let session = session().unwrap();
         let error = (0..4).find_map(|_| run(&session).err()).expect("the fault");
-        println!("told: {}", said(&error));
+        eprintln!("told: {}", said(&error));
         return;
     }
     let test = "a_fault_in_a_captured_run_is_told_when_it_is_waited_for_and_by_node_when_stepwise";

@@ -23,8 +23,8 @@ fn installation(folder: &Path, names: &[&str]) {
 fn the_vendors_names_lead_to_the_libraries_in_both_layouts() {
     if child::case().is_some() {
         match AscendBackend::new().devices() {
-            Ok(devices) => println!("found: {devices:?}"),
-            Err(error) => println!("absent: {error}"),
+            Ok(devices) => eprintln!("found: {devices:?}"),
+            Err(error) => eprintln!("absent: {error}"),
         }
         return;
     }
@@ -56,7 +56,7 @@ fn the_vendors_names_lead_to_the_libraries_in_both_layouts() {
 #[test]
 fn visible_devices_are_numbered_from_0() {
     if child::case().is_some() {
-        println!("found: {:?}", AscendBackend::simulator().devices().unwrap().len());
+        eprintln!("found: {:?}", AscendBackend::simulator().devices().unwrap().len());
         return;
     }
     let ran = child::run(
@@ -72,7 +72,7 @@ fn without_cann_the_search_is_told() {
     if child::case().is_some() {
         let error = AscendBackend::new().devices().unwrap_err();
         assert!(matches!(error, Error::Unavailable { .. }), "{error}");
-        println!("said: {error}");
+        eprintln!("said: {error}");
         return;
     }
     // A machine with CANN has its libraries on the loader's path.

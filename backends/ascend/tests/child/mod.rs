@@ -1,68 +1,26 @@
 //! A case in a process of its own: the libraries' state, and the environment that the simulator reads, are a process's.
 
-use std::ffi::{CString, c_char};
 use std::process::Command;
 
 const VARIABLE: &str = "LOCKSTEP_ASCEND_TEST_CASE";
 
 /// What a case said, and how it ended.
-pub struct Ran {
-    pub said: String,
-    pub ended_well: bool,
+pub(crate) struct Ran {
+    pub(crate) said: String,
+    pub(crate) ended_well: bool,
 }
 
 /// The case that this process is for, if it is one.
-pub fn case() -> Option<String> {
+pub(crate) fn case() -> Option<String> {
     std::env::var(VARIABLE).ok()
 }
 
 /// Runs `test` of this program again, for one case, with these variables.
-pub fn run(test: &str, case: &str, environment: &[(&str, &str)]) -> Ran {
+pub(crate) fn run(test: &str, case: &str, environment: &[(&str, &str)]) -> Ran {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(VARIABLE, case);
     command.env_remove("RUST_BACKTRACE").envs(environment.iter().copied());
     let output = command.output().unwrap();
     let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
     Ran { said: said.concat(), ended_well: output.status.success() }
-}
-
-/// What the simulator counts, by name.
-pub fn counted(name: &str) -> usize {
-    let path = simulator();
-    // SAFETY: the library that the backend has open already; its initialisers ran.
-    let library = unsafe { libloading::Library::new(path) }.unwrap();
-    type Report = unsafe extern "C" fn(*mut c_char, usize) -> usize;
-    // SAFETY: the simulator documents this signature.
-    let report = unsafe { library.get::<Report>(b"lockstep_ascend_simulator_report\0") }.unwrap();
-    let mut buffer = vec![0_u8; 1 << 16];
-    // SAFETY: the buffer's own size.
-    unsafe { report(buffer.as_mut_ptr().cast(), buffer.len()) };
-    let text =
-        CString::from_vec_with_nul(buffer[..=buffer.iter().position(|&byte| byte == 0).unwrap()].to_vec());
-    let text = text.unwrap().into_string().unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).unwrap_or("0");
-    line.parse().unwrap()
-}
-
-/// Where cargo put it: beside this test.
-fn simulator() -> std::path::PathBuf {
-    std::env::current_exe().unwrap().with_file_name("liblockstep_ascend_simulator.so")
-}
-
-/// Fails if anything that ACL handed out was not given back.
-pub fn assert_nothing_is_left() {
-    for name in [
-        "tensors",
-        "tensor_lists",
-        "scalars",
-        "arrays",
-        "executors",
-        "streams",
-        "contexts",
-        "events",
-        "models",
-    ] {
-        assert_eq!(counted(name), 0, "{name} are left");
-    }
-    assert_eq!((counted("device_bytes"), counted("pinned_bytes")), (0, 0));
 }
