@@ -20,7 +20,6 @@ pub(crate) fn registry(threads: Option<usize>) -> Outcome<Registry> {
     let backends: Vec<Arc<dyn Backend>> = vec![
         Arc::new(cpu),
         Arc::new(CudaBackend::new()),
-        Arc::new(CudaBackend::tuned()),
         #[cfg(feature = "cuda-emulated")]
         Arc::new(lockstep_cuda_emulated::EmulatedCuda::new()),
         Arc::new(CandleBackend::new()),
