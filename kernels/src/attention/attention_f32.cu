@@ -11,7 +11,8 @@
 #define KEYS 64
 #define THREADS 128
 #define KEYS_OF_A_SUM 16
-#define KEYS_OF_A_BLOCK 256
+// Of 256 keys.
+#define TILES_OF_A_BLOCK (256 / KEYS)
 // Rows in shared memory are four values farther apart than they are long.
 #define PITCH (KEYS + 4)
 // What a thread has of a tile: queries, and keys or, of every 64, columns.
@@ -176,7 +177,17 @@ template <int HEAD> __device__ __forceinline__ void attend(const Operands& of, u
 #pragma unroll
     for (u32 i = 0; i < ROWS; ++i) base[i] = largest[i] == -infinity() ? 0.0f : largest[i];
 
-    float block[PARTS][ROWS][ACROSS] = {}, total[PARTS][ROWS][ACROSS] = {}, sum = 0.0f;
+    // Finished blocks wait in the thread's own memory, which is seldom used, and leave the registers to the one that grows.
+    float block[PARTS][ROWS][ACROSS] = {}, sum = 0.0f;
+    volatile float total[PARTS * ROWS * ACROSS];
+    auto finish_block = [&](bool is_first) {
+#pragma unroll
+        for (u32 at = 0; at < PARTS * ROWS * ACROSS; ++at) {
+            float& from = block[at / (ROWS * ACROSS)][at / ACROSS % ROWS][at % ACROSS];
+            total[at] = is_first ? from : total[at] + from;
+            from = 0.0f;
+        }
+    };
     walk.next = 0;
     u32 tiles = 0;
     while (u32 kept = walk.advance()) {
@@ -211,30 +222,26 @@ template <int HEAD> __device__ __forceinline__ void attend(const Operands& of, u
                 add_step(block[at], place.weights + key * PITCH + part.row, place.tile + key * (HEAD + 4) + at * 64 + part.column);
             }
         }
-        if (++tiles % (KEYS_OF_A_BLOCK / KEYS) != 0) continue;
-#pragma unroll
-        for (u32 at = 0; at < PARTS * ROWS * ACROSS; ++at) {
-            float& from = block[at / (ROWS * ACROSS)][at / ACROSS % ROWS][at % ACROSS];
-            float& to = total[at / (ROWS * ACROSS)][at / ACROSS % ROWS][at % ACROSS];
-            to = to + from;
-            from = 0.0f;
-        }
+        ++tiles;
+        if (tiles % TILES_OF_A_BLOCK == 0) finish_block(tiles == TILES_OF_A_BLOCK);
     }
-    if (threadIdx.x < QUERIES) place.rows[threadIdx.x] = sum;
-    __syncthreads();
-#pragma unroll
-    for (u32 i = 0; i < ROWS; ++i) {
-        u32 row = part.row + i;
-        if (row >= queries) continue;
+    if (tiles % TILES_OF_A_BLOCK != 0) finish_block(tiles < TILES_OF_A_BLOCK);
+    if (threadIdx.x < QUERIES) {
         // A row that kept no key has a largest score of -inf, too, and no tile.
-        float factor = largest[i] == -infinity() ? 0.0f : 1.0f / place.rows[row];
+        float of_row = larger(place.rows[threadIdx.x], place.rows[QUERIES + threadIdx.x]);
+        place.rows[threadIdx.x] = of_row == -infinity() ? 0.0f : 1.0f / sum;
+    }
+    __syncthreads();
+#pragma unroll 1
+    for (u32 i = 0; i < ROWS && part.row + i < queries; ++i) {
+        u32 row = part.row + i;
 #pragma unroll
         for (u32 at = 0; at < PARTS; ++at) {
 #pragma unroll
             for (u32 j = 0; j < ACROSS; ++j) {
                 u32 column = at * 64 + part.column + j;
-                float value = (total[at][i][j] + block[at][i][j]) * factor;
-                if (column < of.head_size) of.out[row * of.out_stride + column] = tiles == 0 ? 0.0f : value;
+                float value = tiles == 0 ? 0.0f : total[(at * ROWS + i) * ACROSS + j] * place.rows[row];
+                if (column < of.head_size) of.out[row * of.out_stride + column] = value;
             }
         }
     }
@@ -258,5 +265,5 @@ template <int HEAD> __device__ __forceinline__ void attend(const Operands& of, u
     }                                                                                                                 \
     EMULATED(attention_f32_##HEAD)
 
-ATTENTION_KERNEL(64, 3)
+ATTENTION_KERNEL(64, 4)
 ATTENTION_KERNEL(128, 2)
