@@ -45,7 +45,7 @@ def torch_device(is_rehearsal: bool, device: str) -> str:
         return "cpu"
     if not torch.cuda.is_available():
         raise NotHere(f"torch {torch.__version__} sees no GPU")
-    # Lockstep has more than one way to run a GPU (cuda, cuda-tuned); the number says which GPU.
+    # The number says which GPU, whatever the backend is called.
     place = f"cuda:{device.partition(':')[2] or 0}"
     torch.cuda.set_device(place)
     return place

@@ -3,7 +3,7 @@
 use crate::buffer::DeviceBuffer;
 use crate::calls::Calls;
 use crate::engine::Engine;
-use crate::executable::AscendExecutable;
+use crate::executable::{AscendExecutable, scratch_bytes};
 use crate::kernels::{ALIGNMENT, PADDING, compile};
 use crate::memory::{Memory, SharedScratch, UploadKey, Uploads};
 use crate::owner::Owner;
@@ -22,7 +22,9 @@ pub(crate) type Thread = Owner<Engine>;
 pub(crate) struct AscendDevice {
     info: DeviceInfo,
     uploads: WeightCache<UploadKey, Memory>,
-    scratch: Arc<SharedScratch>,
+    scratch: SharedScratch,
+    /// Of operators, which run while a program's scratch is in use.
+    workspaces: Arc<SharedScratch>,
     thread: Arc<Thread>,
 }
 
@@ -30,7 +32,13 @@ impl AscendDevice {
     /// Opens the device of that number.
     pub(crate) fn open(calls: Calls, info: DeviceInfo, ordinal: usize) -> Result<Self> {
         let thread = Owner::start(&info.id, move || Engine::open(calls, ordinal))?;
-        Ok(Self { info, uploads: WeightCache::default(), scratch: Arc::default(), thread: Arc::new(thread) })
+        Ok(Self {
+            info,
+            uploads: WeightCache::default(),
+            scratch: SharedScratch::default(),
+            workspaces: Arc::default(),
+            thread: Arc::new(thread),
+        })
     }
 }
 
@@ -79,10 +87,11 @@ impl Device for AscendDevice {
         let (list, constants) = compile(&program)?;
         let checked = constants.clone();
         let uploads = Uploads::new(&self.thread, &self.uploads, constants)?;
+        let scratch = self.scratch.of(&self.thread, scratch_bytes(&program))?;
         let executable = AscendExecutable::new(
             self.info.id.clone(),
             &self.thread,
-            &self.scratch,
+            (scratch, &self.workspaces),
             program,
             list,
             &checked,

@@ -26,7 +26,7 @@ pub(crate) struct AscendExecutable {
     staging: Option<Staging>,
     /// The arena, and behind it the device's side of the staging.
     scratch: Arc<Memory>,
-    shared: Arc<SharedScratch>,
+    workspaces: Arc<SharedScratch>,
     thread: Arc<Thread>,
     last: Finished,
 }
@@ -39,12 +39,12 @@ struct Handle {
 }
 
 impl Handle {
-    fn new(thread: &Arc<Thread>, shared: &SharedScratch, recording: Recording) -> Result<Self> {
+    fn new(thread: &Arc<Thread>, workspaces: &SharedScratch, recording: Recording) -> Result<Self> {
         let (number, bytes) = thread.run(move |engine| {
             let number = engine.record(&recording)?;
             Ok((number, engine.workspace_bytes(number)))
         })?;
-        match shared.of(thread, bytes) {
+        match workspaces.of(thread, bytes) {
             Ok(workspace) => Ok(Self { thread: thread.clone(), number, workspace }),
             Err(error) => {
                 thread.later(move |engine| engine.forget(number));
@@ -88,7 +88,7 @@ impl AscendExecutable {
     pub(crate) fn new(
         device: String,
         thread: &Arc<Thread>,
-        shared: &Arc<SharedScratch>,
+        (scratch, workspaces): (Arc<Memory>, &Arc<SharedScratch>),
         program: Arc<Program>,
         list: CallList,
         constants: &[(Constant, DType)],
@@ -102,7 +102,6 @@ impl AscendExecutable {
             }
         }
         let layout = StagingLayout::new(&program);
-        let scratch = shared.of(thread, staging_at(&program) + layout.bytes())?;
         Ok(Self {
             device,
             program,
@@ -112,7 +111,7 @@ impl AscendExecutable {
             recorded: None,
             staging: None,
             scratch,
-            shared: shared.clone(),
+            workspaces: workspaces.clone(),
             thread: thread.clone(),
             last: Finished::default(),
         })
@@ -174,7 +173,7 @@ impl AscendExecutable {
             let at = outputs.start as u64;
             recording.copy_out = Some(Transfer { from: device + at, to: host + at, bytes: outputs.len() });
         }
-        let handle = Handle::new(&self.thread, &self.shared, recording)?;
+        let handle = Handle::new(&self.thread, &self.workspaces, recording)?;
         self.staging = Some(Staging { handle, pinned });
         Ok(())
     }
@@ -183,6 +182,11 @@ impl AscendExecutable {
         let first = self.program.steps().first().map_or("the outputs", |step| step.name.as_str());
         cancel.check(first)
     }
+}
+
+/// Bytes of a program's own scratch: the arena, and behind it the device's side of the staging.
+pub(crate) fn scratch_bytes(program: &Program) -> usize {
+    staging_at(program) + StagingLayout::new(program).bytes()
 }
 
 /// Where the staging begins behind the arena.
@@ -207,7 +211,7 @@ impl Executable for AscendExecutable {
         let addresses: Vec<u64> = memories.iter().map(|memory| memory.address).collect();
         if self.recorded.as_ref().is_none_or(|recorded| recorded.io != addresses) {
             self.recorded = None;
-            let handle = Handle::new(&self.thread, &self.shared, self.recording(&addresses))?;
+            let handle = Handle::new(&self.thread, &self.workspaces, self.recording(&addresses))?;
             self.recorded = Some(Recorded { handle, io: addresses, _buffers: memories });
         }
         self.recorded.as_ref().map_or(Ok(()), |recorded| recorded.handle.start())

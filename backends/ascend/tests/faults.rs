@@ -184,6 +184,26 @@ fn a_fault_in_a_captured_run_is_told_when_it_is_waited_for_and_by_node_when_step
     );
 }
 
+/// The simulator's operators ask for scratch and overwrite it: it is nobody else's memory.
+#[test]
+fn what_operators_ask_for_beside_their_operands_is_theirs_alone() {
+    if child::case().is_some() {
+        let session = session().unwrap();
+        for _ in 0..4 {
+            eprintln!("gave: {:?}", run(&session).unwrap());
+        }
+        return;
+    }
+    let test = "what_operators_ask_for_beside_their_operands_is_theirs_alone";
+    let [none, much] =
+        ["0", "65536"].map(|bytes| child::run(test, bytes, &[("LOCKSTEP_ASCEND_SIM_WORKSPACE", bytes)]));
+    let gave = |ran: &child::Ran| -> Vec<String> {
+        ran.said.lines().filter(|line| line.contains("gave: ")).map(str::to_owned).collect()
+    };
+    assert!(none.ended_well && much.ended_well, "{}{}", none.said, much.said);
+    assert_eq!((gave(&none).len(), gave(&none)), (4, gave(&much)));
+}
+
 #[test]
 fn an_index_outside_its_table_names_node_position_and_value() {
     let mut builder = GraphBuilder::new();

@@ -2,9 +2,7 @@
 
 use crate::LaneOrder;
 use crate::emulator::{Fault, Kernel, Kernels};
-use crate::gemm;
 use lockstep_cuda::engine::{Engine, Memory, Pinned, Recording, Replay, Resolved};
-use lockstep_cuda::launch::{Element, Product};
 use lockstep_hal::tensor::AlignedBytes;
 use lockstep_hal::{DeviceInfo, Error, Result};
 use std::collections::BTreeMap;
@@ -27,7 +25,7 @@ pub(crate) struct EmulatedEngine {
     info: DeviceInfo,
     order: LaneOrder,
     kernels: Kernels,
-    /// Every allocation by its first byte, for the checks of addresses that products and copies make.
+    /// Every allocation by its first byte, for the checks of addresses that copies make.
     allocated: Arc<Mutex<BTreeMap<u64, Allocation>>>,
     stream: Mutex<()>,
     /// What the first fault was that no CUDA context survives.
@@ -96,7 +94,6 @@ impl EmulatedEngine {
                     }
                 })
             }
-            Resolved::Product(product) => self.product(node, product),
             Resolved::Copy { from, to, bytes } => {
                 self.check(node, "copy", *from, *bytes)?;
                 self.check(node, "copy", *to, *bytes)?;
@@ -131,30 +128,6 @@ impl EmulatedEngine {
             return Err(self.fault(node, kernel, 1, text));
         }
         Ok(found)
-    }
-
-    fn product(&self, node: &str, product: &Product<u64>) -> Result<()> {
-        let Product { element, m, n, k, transposed, batch, batch_strides: strides, a, b, out } = *product;
-        let addresses = [a, b, out];
-        let size = if element == Element::F32 { 4 } else { 2 };
-        for index in 0..batch {
-            let at = |which: usize, size: usize| addresses[which] + (index * strides[which] * size) as u64;
-            let read = |which: usize, elements: usize| {
-                self.check(node, "product", at(which, size), elements * size)?;
-                // SAFETY: the range lies in a live allocation that nothing writes while the stream's lock is held.
-                let bytes =
-                    unsafe { std::slice::from_raw_parts(at(which, size) as *const u8, elements * size) };
-                Ok::<_, Error>(gemm::widened(element, bytes))
-            };
-            let (a, b) = (read(0, m * k)?, read(1, k * n)?);
-            let b = if transposed { gemm::transposed(&b, k) } else { b };
-            let out_bytes = m * n * size_of::<f32>();
-            self.check(node, "product", at(2, 4), out_bytes)?;
-            // SAFETY: as above; `a` and `b` are copies, so that nothing else refers to the range.
-            let out = unsafe { std::slice::from_raw_parts_mut(at(2, 4) as *mut u8, out_bytes) };
-            gemm::product(&a, &b, [n, k], out);
-        }
-        Ok(())
     }
 }
 

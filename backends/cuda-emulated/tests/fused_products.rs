@@ -18,8 +18,12 @@ use std::sync::Arc;
 
 const HALVES: [DType; 2] = [DType::F16, DType::Bf16];
 const GELU: Linear = Linear { bias: true, activation: Some(Activation::Gelu(GeluForm::Erf)), residual: true };
-/// From so many tiles of 128 by 128 on the large tile is used.
-const LARGE: [usize; 2] = [12 * 128 - 5, 9 * 128 - 7];
+/// Rows and columns for which each tile but the smallest is used, and its name. None fills its last tiles.
+const TILES: [([usize; 2], &str); 3] = [
+    ([18 * 128 - 5, 12 * 128 - 7], "128x128"),
+    ([12 * 128 - 5, 18 * 64 - 8], "128x64"),
+    ([12 * 64 - 5, 9 * 64 - 7], "64x64"),
+];
 
 fn device(order: LaneOrder) -> Arc<dyn Device> {
     EmulatedCuda::new().lane_order(order).open(0).unwrap()
@@ -71,12 +75,13 @@ fn kernels([m, n, k]: [usize; 3], dtype: DType) -> Vec<String> {
 }
 
 #[test]
-fn rows_of_whole_pieces_run_on_tensor_cores_and_others_on_the_library() {
-    let [m, n] = LARGE;
-    assert_eq!(kernels([5, 12, 40], DType::F16), ["linear_mma_32x64_f16"]);
-    assert_eq!(kernels([m, n, 8], DType::Bf16), ["linear_mma_128x128_bf16"]);
-    assert_eq!(kernels([5, 12, 41], DType::F16), ["linear_epilogue_f16"]);
-    assert_eq!(kernels([5, 12, 40], DType::F32), ["linear_epilogue_f32"]);
+fn rows_of_whole_pieces_run_on_tensor_cores_and_others_do_not() {
+    assert_eq!(kernels([5, 12, 40], DType::F16), ["linear_mma_32x32_f16"]);
+    for ([m, n], tile) in TILES {
+        assert_eq!(kernels([m, n, 8], DType::Bf16), [format!("linear_mma_{tile}_bf16")]);
+    }
+    assert_eq!(kernels([5, 12, 41], DType::F16), ["product_32x32_abt"]);
+    assert_eq!(kernels([5, 12, 40], DType::F32), ["product_32x32_abt"]);
 }
 
 #[test]
@@ -91,6 +96,7 @@ fn sizes_around_the_tiles_are_within_the_bound() {
         [32, 65, 64],
         [33, 129, 72],
         [65, 66, 520],
+        [3, 9, 1032],
     ];
     for dtype in HALVES {
         for size in sizes {
@@ -111,12 +117,12 @@ fn each_part_may_be_there_or_not() {
     }
 }
 
-/// Among many rows the large tile is used, alone the small one; in the other order of threads too.
+/// Among many rows a larger tile is used, alone the smallest; in the other order of threads too.
 #[test]
 fn a_row_has_the_same_bits_in_every_tile_and_among_any_rows() {
-    let [m, n] = LARGE;
-    for dtype in HALVES {
-        let all = inputs(GELU, [m, n, 40], dtype);
+    for (([m, n], tile), dtype) in TILES.into_iter().zip([DType::F16, DType::Bf16, DType::F16]) {
+        // More tiles of k than are in shared memory at a time.
+        let all = inputs(GELU, [m, n, 424], dtype);
         let together = run(&device(LaneOrder::Ascending), GELU, &all);
         let row_bytes = together.bytes().len() / m;
         for from in [0, 129, m - 3] {
@@ -125,7 +131,7 @@ fn a_row_has_the_same_bits_in_every_tile_and_among_any_rows() {
                 .collect();
             let alone = run(&device(LaneOrder::Descending), GELU, &few);
             let among = &together.bytes()[from * row_bytes..(from + 3) * row_bytes];
-            assert!(alone.bytes() == among, "{dtype}, rows from {from}");
+            assert!(alone.bytes() == among, "{dtype}, {tile}, rows from {from}");
         }
     }
 }
@@ -162,7 +168,7 @@ fn what_is_not_finite_stays_in_its_row_and_column() {
 #[test]
 fn copies_that_are_not_waited_for_are_wrong() {
     let folder = tempfile::tempdir().unwrap();
-    let edit = ["wait_for_copies<STAGES - 2>();", "wait_for_copies<STAGES - 1>();"];
+    let edit = ["wait_for_copies<S::STAGES - 2>();", "wait_for_copies<S::STAGES - 1>();"];
     let library = edited::library(folder.path(), "linear/linear_mma.cu", edit);
     // SAFETY: it was compiled just now, of the emulator and one source of ours.
     let faulty = unsafe { EmulatedCuda::new().with_kernels_of(&library) }.unwrap().open(0).unwrap();

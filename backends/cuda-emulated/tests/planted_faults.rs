@@ -37,23 +37,20 @@ fn a_source_that_is_not_edited_conforms() {
 
 #[test]
 fn a_missing_barrier_is_caught() {
-    let edit = ["        __syncwarp();", "        "];
-    is_caught("attention/attention.cu", edit, "Attention", DType::F32);
+    let edit = ["        __syncthreads();\n        fill<HEAD>", "        fill<HEAD>"];
+    is_caught("attention/attention_f32.cu", edit, "Attention", DType::F32);
 }
 
 /// Warps without queries run ahead and write the next tile over the one that the others still read.
 #[test]
 fn a_missing_barrier_between_tiles_is_caught() {
-    let edit = [
-        "        wait_for_copies<0>();\n        __syncthreads();\n        count =",
-        "        wait_for_copies<0>();\n        count =",
-    ];
+    let edit = ["        __syncthreads();\n        begin();", "        begin();"];
     is_caught("attention/attention_mma.cu", edit, "Attention", DType::F16);
 }
 
 #[test]
 fn copies_that_are_not_waited_for_are_caught() {
-    let edit = ["    wait_for_copies<0>();", "    wait_for_copies<2>();"];
+    let edit = ["wait_for_copies<STAGES - 2>();", "wait_for_copies<STAGES - 1>();"];
     is_caught("attention/attention_mma.cu", edit, "Attention", DType::F16);
 }
 

@@ -1,10 +1,11 @@
-//! Kernels without products give the bits of their CPU sisters: the functions of `math` have one set of coefficients and one
+//! Kernels without tensor cores give the bits of their CPU sisters: the functions of `math` have one set of coefficients and one
 //! order on both, and what is summed is summed in the order of the spec. CPUs without FMA round once more and are left out.
 
 use lockstep_cpu::{CpuBackend, Isa};
 use lockstep_cuda_emulated::EmulatedCuda;
 use lockstep_runtime::graph::{
-    Attention, DType, GeluForm, GraphBuilder, Op, Operands, Sequences, TensorType, UnaryOp,
+    Activation, Attention, DType, GeluForm, GraphBuilder, Linear, Op, Operands, Sequences, TensorType,
+    UnaryOp,
 };
 use lockstep_runtime::tensor::HostTensor;
 use lockstep_runtime::{Backend, Device, Session};
@@ -85,15 +86,113 @@ fn attention_has_the_same_bits() {
         eprintln!("not run (this processor has no FMA)");
         return;
     }
-    // Sequences of 1, 300 and 33 tokens: about a warp, and beyond a block of 256 keys.
-    let (heads, hidden, ends) = (2, 128, [1_i64, 301, 334]);
+    // Sequences about the tiles of 64 queries and keys, and beyond a block of 256 keys; heads that fill a kernel's columns, that
+    // end within them, that lie at no multiple of 16 bytes, and that are too long for tiles.
+    let lengths = [1, 300, 0, 33, 64, 65, 127, 256, 15, 513];
+    let tokens: usize = lengths.iter().sum();
+    let ends: Vec<i64> = (1..=lengths.len()).map(|n| lengths[..n].iter().sum::<usize>() as i64).collect();
+    for (heads, size) in [(2, 64), (1, 32), (1, 128), (1, 100), (3, 17), (1, 160)] {
+        let op = Op::Attention(Attention {
+            heads,
+            scale: 0.125,
+            operands: Operands::Merged,
+            sequences: Sequences::Ends,
+        });
+        let ends = HostTensor::from_slice(&[ends.len()], &ends).unwrap();
+        let [cpu, cuda] = bits(&op, &[random(&[tokens, 3 * heads * size], 7), ends]);
+        assert!(cpu == cuda, "{heads} heads of {size}");
+    }
+}
+
+#[test]
+fn attention_with_a_mask_has_the_same_bits() {
+    if Isa::detect() == Isa::Portable {
+        eprintln!("not run (this processor has no FMA)");
+        return;
+    }
+    let (batch, queries, keys, size) = (3, 70, 400, 64);
     let op = Op::Attention(Attention {
-        heads,
+        heads: 2,
         scale: 0.125,
-        operands: Operands::Merged,
-        sequences: Sequences::Ends,
+        operands: Operands::Separate,
+        sequences: Sequences::KeyMask,
     });
-    let inputs = [random(&[334, 3 * hidden], 7), HostTensor::from_slice(&[3], &ends).unwrap()];
+    // The first sequence keeps two keys of three, the second none, the third all.
+    let mask: Vec<bool> = (0..batch * keys).map(|at| at / keys == 2 || (at < keys && at % 3 > 0)).collect();
+    let inputs = [
+        random(&[batch, queries, 2 * size], 1),
+        random(&[batch, keys, 2 * size], 2),
+        random(&[batch, keys, 2 * size], 3),
+        HostTensor::from_bools(&[batch, keys], &mask).unwrap(),
+    ];
     let [cpu, cuda] = bits(&op, &inputs);
     assert!(cpu == cuda);
+}
+
+/// Around the tiles, the columns of k that are in shared memory at a time, and the chains of 256 that are summed apart.
+const PRODUCTS: [[usize; 3]; 14] = [
+    [1, 1, 1],
+    [3, 5, 0],
+    [1, 2, 4096],
+    [2, 12, 512],
+    [31, 33, 7],
+    [33, 32, 31],
+    [32, 64, 256],
+    [17, 40, 257],
+    [5, 36, 1030],
+    [9, 8, 2311],
+    [1900, 461, 20],
+    [1920, 452, 264],
+    [3001, 1157, 11],
+    [3012, 1152, 265],
+];
+
+#[test]
+fn linear_has_the_same_bits() {
+    if Isa::detect() == Isa::Portable {
+        eprintln!("not run (this processor has no FMA)");
+        return;
+    }
+    let activations = [None, Some(Activation::Gelu(GeluForm::Erf)), Some(Activation::Tanh)];
+    for (at, [m, n, k]) in PRODUCTS.into_iter().enumerate() {
+        let parts = Linear { bias: at % 4 > 0, activation: activations[at % 3], residual: at % 2 == 1 };
+        let mut inputs = vec![random(&[m, k], 1), random(&[n, k], 2)];
+        inputs.extend(parts.bias.then(|| random(&[n], 3)));
+        inputs.extend(parts.residual.then(|| random(&[m, n], 4)));
+        let [cpu, cuda] = bits(&Op::Linear(parts), &inputs);
+        assert!(cpu == cuda, "[{m}, {k}] times [{n}, {k}]: {parts:?}");
+    }
+}
+
+#[test]
+fn matmul_has_the_same_bits() {
+    if Isa::detect() == Isa::Portable {
+        eprintln!("not run (this processor has no FMA)");
+        return;
+    }
+    for [m, n, k] in PRODUCTS {
+        for dtype in [DType::F32, DType::F16, DType::Bf16] {
+            // Every tile in f32; in the other types what is read and written otherwise.
+            if dtype != DType::F32 && m > 1000 {
+                continue;
+            }
+            let inputs = [random(&[m, k], 1), random(&[k, n], 2)];
+            let [cpu, cuda] = bits(&Op::MatMul, &inputs.map(|x| x.cast(dtype).unwrap()));
+            assert!(cpu == cuda, "{dtype} [{m}, {k}] times [{k}, {n}]");
+        }
+    }
+}
+
+/// A batch in two dimensions, of which one factor has the first alone and the other the second.
+#[test]
+fn matmul_of_a_broadcast_batch_has_the_same_bits() {
+    if Isa::detect() == Isa::Portable {
+        eprintln!("not run (this processor has no FMA)");
+        return;
+    }
+    for (m, n) in [(5, 7), (33, 8), (160, 192)] {
+        let inputs = [random(&[3, 1, m, 9], 1), random(&[1, 20, 9, n], 2)];
+        let [cpu, cuda] = bits(&Op::MatMul, &inputs);
+        assert!(cpu == cuda, "20 x 3 of [{m}, 9] times [9, {n}]");
+    }
 }

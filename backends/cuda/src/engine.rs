@@ -1,6 +1,5 @@
 //! What executes launch lists: a GPU through its driver, or the emulator. The device above is the same for both.
 
-use crate::launch::Product;
 use lockstep_hal::{DeviceInfo, Result};
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -40,8 +39,6 @@ pub enum Resolved {
         /// Each argument's bytes.
         arguments: Vec<Vec<u8>>,
     },
-    /// Multiply matrices.
-    Product(Product<u64>),
     /// Copy bytes on the device, or between it and pinned memory.
     Copy {
         /// From this address.
@@ -114,10 +111,10 @@ pub trait Engine: Debug + Send + Sync {
     /// What the driver says.
     fn copy_out(&self, memory: &dyn Memory, at: usize, destination: &mut [u8]) -> Result<()>;
 
-    /// Resolves kernels and algorithms; what can be captured as one graph is, once it has run. The memory that it names must live as
+    /// Resolves kernels; what can be captured as one graph is, once it has run. The memory that it names must live as
     /// long as the replay.
     ///
     /// # Errors
-    /// A kernel that is not there, a product that the library refuses, what the driver says.
+    /// A kernel that is not there, what the driver says.
     fn record(self: Arc<Self>, recording: Recording) -> Result<Box<dyn Replay>>;
 }

@@ -143,7 +143,6 @@ fn resolved(command: &Command, addresses: &Addresses<'_>) -> Resolved {
                 arguments: launch.arguments.iter().map(argument).collect(),
             }
         }
-        Command::Product(product) => Resolved::Product(product.at(|place| addresses.of(place))),
         Command::Copy { from, to, bytes } => {
             Resolved::Copy { from: addresses.of(*from), to: addresses.of(*to), bytes: *bytes }
         }

@@ -1,4 +1,4 @@
-//! What a program becomes: kernel launches and matrix products in order, as plain data. Everything but addresses is decided
+//! What a program becomes: kernel launches and copies in order, as plain data. Everything but addresses is decided
 //! when a program is compiled; a run, on a GPU or emulated, does nothing else than what stands here.
 
 use std::fmt;
@@ -97,59 +97,11 @@ pub struct Launch {
     pub arguments: Vec<Argument>,
 }
 
-/// The element type of a product's operands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Element {
-    /// 32-bit, products and sums in f32.
-    F32,
-    /// IEEE half precision, sums in f32.
-    F16,
-    /// bfloat16, sums in f32.
-    Bf16,
-}
-
-/// `out = a b`, or `out = a b^T`, row-major, for each of a batch; out is f32 whatever the operands are, so that what follows
-/// rounds once. Its operands are places until a run gives them addresses.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Product<P = Place> {
-    /// The type of `a` and `b`.
-    pub element: Element,
-    /// Rows of `a` and out.
-    pub m: usize,
-    /// Columns of out.
-    pub n: usize,
-    /// Columns of `a`.
-    pub k: usize,
-    /// Whether `b` is `[n, k]`, as weights are stored, or `[k, n]`.
-    pub transposed: bool,
-    /// How many products.
-    pub batch: usize,
-    /// Elements from one product's `a`, `b` and out to the next's; 0 where one serves all.
-    pub batch_strides: [usize; 3],
-    /// `[m, k]`.
-    pub a: P,
-    /// `[n, k]` or `[k, n]`.
-    pub b: P,
-    /// `[m, n]`, f32.
-    pub out: P,
-}
-
-impl Product {
-    /// The same with an address for each place.
-    pub fn at(self, address: impl Fn(Place) -> u64) -> Product<u64> {
-        let Product { element, m, n, k, transposed, batch, batch_strides, a, b, out } = self;
-        let (a, b, out) = (address(a), address(b), address(out));
-        Product { element, m, n, k, transposed, batch, batch_strides, a, b, out }
-    }
-}
-
 /// One thing for the device to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// Run a kernel.
     Launch(Launch),
-    /// Multiply matrices.
-    Product(Product),
     /// Copy bytes on the device.
     Copy {
         /// From here.
@@ -246,9 +198,6 @@ impl fmt::Display for LaunchList {
                     Command::Launch(launch) => {
                         let [x, y, z] = launch.grid;
                         writeln!(f, "{} <<<{x} x {y} x {z}, {}>>>", launch.kernel, launch.block)?;
-                    }
-                    Command::Product(p) => {
-                        writeln!(f, "product {} x [{}, {}, {}] of {:?}", p.batch, p.m, p.n, p.k, p.element)?;
                     }
                     Command::Copy { bytes, .. } => writeln!(f, "copy {bytes} bytes")?,
                     Command::Zero { bytes, .. } => writeln!(f, "zero {bytes} bytes")?,

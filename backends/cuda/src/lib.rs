@@ -1,10 +1,9 @@
-//! The CUDA backend: a program becomes a list of launches and products as plain data ([`launch`]), and an [`engine`]
+//! The CUDA backend: a program becomes a list of launches as plain data ([`launch`]), and an [`engine`]
 //! executes it: a GPU through its driver, or the emulator of `lockstep-cuda-emulated`.
 //!
-//! Nothing of CUDA is needed to build it, and nothing is linked: libraries are found when the backend is asked for its
-//! devices. Kernels are written beside their CPU sisters in `kernels/` and come as PTX for sm_80 and later; half-precision
-//! attention and Linear run on tensor cores in kernels of ours, other matrix products are cuBLASLt's, in f32 sums, with an
-//! epilogue of our own that rounds once.
+//! Nothing of CUDA is needed to build it, and nothing is linked: the driver is found when the backend is asked for its
+//! devices, and no other library is needed. Kernels are written beside their CPU sisters in `kernels/` and come as PTX for
+//! sm_80 and later; half-precision attention and Linear run on tensor cores.
 
 mod buffer;
 mod device;

@@ -43,7 +43,7 @@ pub(crate) fn support(query: &OpQuery<'_>) -> Support {
             let kernel = scratch(norm::scratch(query));
             when(float, if embed::takes(query) { kernel } else { Support::Rewrite(Rule::Decompose) })
         }
-        Op::MatMul => when(float, scratch(product::matmul_scratch(query))),
+        Op::MatMul => when(float, native),
         Op::Linear(_) => when(float, scratch(product::linear_scratch(query))),
         Op::Attention(attention) => when(float, attend(query, attention)),
         Op::Pool { .. } => when(float, native),

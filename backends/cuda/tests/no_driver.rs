@@ -35,17 +35,3 @@ fn probing_survives_where_a_panic_would_abort() {
         .unwrap();
     assert!(status.success(), "{status}");
 }
-
-/// What breaks batch invariance has a name of its own, in errors too.
-#[test]
-fn the_tuned_variant_is_named_wherever_it_shows() {
-    let tuned = CudaBackend::tuned();
-    assert_eq!([CudaBackend::new().name(), tuned.name()], ["cuda", "cuda-tuned"]);
-    match tuned.devices() {
-        Ok(devices) => {
-            assert!(devices.iter().all(|device| !device.numerics.batch_invariant));
-            assert!(devices[0].id.starts_with("cuda-tuned:"));
-        }
-        Err(error) => assert!(error.to_string().starts_with("cuda-tuned"), "{error}"),
-    }
-}

@@ -43,12 +43,8 @@ fn a_driver_without_a_gpu_asks_what_hides_it() {
     assert!(failed.contains("cuInit says: no CUDA-capable device is detected"), "{failed}");
 }
 
-/// The driver is there and the library is not; where it is installed, the stub's GPU is listed.
 #[test]
-fn a_missing_cublas_lt_says_where_it_was_searched() {
+fn a_gpu_from_sm_80_on_is_listed() {
     let said = said(&[("STUB_VERSION", "13000"), ("STUB_COUNT", "1"), ("STUB_CAPABILITY", "90")]);
-    let listed = said.contains("Stub 0 (sm_90)") && said.contains("CUDA 13.0");
-    let missing =
-        said.contains("libcublasLt.so.13 or .12 not found (searched") && said.contains("pip install");
-    assert!(listed != missing, "{said}");
+    assert!(said.contains("Stub 0 (sm_90)") && said.contains("CUDA 13.0"), "{said}");
 }

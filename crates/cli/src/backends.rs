@@ -30,7 +30,6 @@ pub(crate) fn registry(threads: Option<usize>, simulators: Simulators) -> Outcom
     let mut backends: Vec<Arc<dyn Backend>> = vec![
         Arc::new(cpu),
         Arc::new(CudaBackend::new()),
-        Arc::new(CudaBackend::tuned()),
         #[cfg(feature = "cuda-emulated")]
         Arc::new(lockstep_cuda_emulated::EmulatedCuda::new()),
         Arc::new(AscendBackend::new()),

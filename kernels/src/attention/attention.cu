@@ -1,5 +1,5 @@
-// Attention over sequences, in f32 without tensor cores: for f32, and for heads too long for `attention_mma.cu`. A warp per query
-// and head.
+// Attention over sequences, in f32 without tensor cores, for heads too long for `attention_f32.cu` and `attention_mma.cu`. A warp per
+// query and head.
 //
 // Lanes share the keys for the scores, 32 at a time, and the columns for the values. The largest score is known before any
 // weight is taken, so that sums run over the kept keys alone, in the order of `spec.md`: masked keys leave no trace, and the

@@ -1,5 +1,5 @@
 // Attention over sequences on tensor cores, for f16 and bf16 and heads of up to 128 columns. A block takes 64 queries of one
-// head, a warp 16 of them, by tiles of 64 keys that are counted from the sequence's own first.
+// head, a warp 16 of them, by tiles of 32 keys that are counted from the sequence's own first.
 //
 // The largest score is found in a first walk over the keys, and weights are taken in a second: the scores are computed twice, as
 // in `attention.cu`, in return for weights that are never scaled again. A weight goes into the second product as two or three
@@ -12,8 +12,10 @@
 #include "warp.cuh"
 
 #define QUERIES 64
-#define KEYS 64
+#define KEYS 32
 #define THREADS 128
+// Tiles in shared memory: one that is used, the others on their way.
+#define STAGES 4
 // Queries of a warp.
 #define ROWS 16
 
@@ -49,27 +51,32 @@ template <> struct Parts<bf16> {
     }
 };
 
-// 64 rows of a head in shared memory, 8 elements farther apart than they are long, so that eight of them are in different banks.
-template <int HEAD, class T> struct Tile {
-    static constexpr u32 PITCH = HEAD + 8, ELEMENTS = KEYS * PITCH;
-    T* first;
+// Rows of a head in shared memory, 8 elements farther apart than they are long, so that eight of them are in different banks.
+template <int ROWS_OF_TILE, int HEAD, class T> struct Tile {
+    static constexpr u32 PITCH_BYTES = (HEAD + 8) * sizeof(T), BYTES = ROWS_OF_TILE * PITCH_BYTES;
+    unsigned char* first;
+    Shared address;
 
-    __device__ __forceinline__ T* at(u32 row, u32 column) const { return first + row * PITCH + column; }
+    __device__ __forceinline__ explicit Tile(unsigned char* shared) : first(shared), address(shared_address(shared)) {}
+
+    static __device__ __forceinline__ u32 offset(u32 row, u32 column) { return row * PITCH_BYTES + column * u32(sizeof(T)); }
+
+    __device__ __forceinline__ Shared at(u32 row, u32 column) const { return address + offset(row, column); }
 
     // Begins to fill it with the rows of `from` that `numbers` names, or the first ones without it; zeros where there is no such
     // row or column. Rows that do not lie at multiples of 16 bytes are copied at once, one element at a time.
-    __device__ __forceinline__ void fill(const T* from, i64 stride, const i64* numbers, u32 rows, u32 head_size) const {
+    __device__ __forceinline__ void fill(const T* from, i64 stride, const u32* numbers, u32 rows, u32 head_size) const {
         bool aligned = ((u64(from) | u64(stride) * sizeof(T) | head_size * sizeof(T)) & 15) == 0;
-#pragma unroll 1
-        for (u32 piece = threadIdx.x; piece < KEYS * HEAD / 8; piece += THREADS) {
-            u32 row = piece / (HEAD / 8), column = piece % (HEAD / 8) * 8;
+#pragma unroll
+        for (u32 first_piece = 0; first_piece < ROWS_OF_TILE * HEAD / 8; first_piece += THREADS) {
+            u32 piece = first_piece + threadIdx.x, row = piece / (HEAD / 8), column = piece % (HEAD / 8) * 8;
             bool exists = row < rows && column < head_size;
-            const T* source = exists ? from + (numbers ? numbers[row] : i64(row)) * stride + column : from;
-            T* to = at(row, column);
+            const T* source = exists ? from + i64(numbers ? numbers[row] : row) * stride + column : from;
             if (aligned) {
-                copy_later(to, source, !exists);
+                copy_later(at(row, column), source, !exists);
                 continue;
             }
+            T* to = reinterpret_cast<T*>(first + offset(row, column));
 #pragma unroll 1
             for (u32 i = 0; i < 8; ++i) to[i] = exists && column + i < head_size ? source[i] : T{0};
         }
@@ -77,36 +84,10 @@ template <int HEAD, class T> struct Tile {
     }
 };
 
-// The keys of a sequence, 64 at a time. Those that a mask leaves out are not counted: they are never read and leave no trace.
-struct Walk {
-    const u8* mask;
-    i64 keys, next;
-    // Of this warp.
-    i64* numbers;
-
-    // Puts the numbers of the next keys where `numbers` says; gives how many.
-    __device__ __forceinline__ u32 advance() {
-        u32 lane = threadIdx.x % WARP, count = 0;
-        __syncwarp();
-        while (count < KEYS && next < keys) {
-            i64 mine = next + lane;
-            u32 kept = __ballot_sync(ALL_LANES, mine < keys && (!mask || mask[mine]));
-            u32 place = count + __popc(kept & ((1u << lane) - 1));
-            bool taken = (kept >> lane & 1) && place < KEYS;
-            if (taken) numbers[place] = mine;
-            u32 all_taken = __ballot_sync(ALL_LANES, taken);
-            count += __popc(all_taken);
-            next += all_taken == kept ? WARP : WARP - __clz(all_taken);
-        }
-        __syncwarp();
-        return count;
-    }
-};
-
 // A warp's scores with a tile of keys, scaled; -inf where there is no key.
 template <int HEAD, class T>
 __device__ __forceinline__ void score(float (&scores)[KEYS / 8][4], const u32 (&query)[HEAD / 16][1][4],
-                                      Tile<HEAD, T> keys, u32 count, float scale) {
+                                      const Tile<KEYS, HEAD, T>& keys, u32 count, float scale) {
     u32 lane = threadIdx.x % WARP;
 #pragma unroll
     for (u32 pair = 0; pair < KEYS / 16; ++pair) {
@@ -114,7 +95,7 @@ __device__ __forceinline__ void score(float (&scores)[KEYS / 8][4], const u32 (&
 #pragma unroll
         for (u32 step = 0; step < HEAD / 16; ++step) {
             u32 key[2][2];
-            const T* from = keys.at(pair * 16 + lane / 16 * 8 + lane % 8, step * 16 + lane / 8 % 2 * 8);
+            Shared from = keys.at(pair * 16 + lane / 16 * 8 + lane % 8, step * 16 + lane / 8 % 2 * 8);
             load_matrices(key[0][0], key[0][1], key[1][0], key[1][1], from);
             multiply<T>(sums, query[step], key);
         }
@@ -134,7 +115,10 @@ template <class T> using Weights = u32[KEYS / 16][Parts<T>::COUNT][4];
 template <class T>
 __device__ __forceinline__ void weigh(Weights<T>& weights, const float (&scores)[KEYS / 8][4], const float (&largest)[2],
                                       float (&sums)[2]) {
-    float tile_sums[2] = {0.0f, 0.0f};
+    // Where every score is -inf, so is the largest, and the weights are exp(-inf): the row is zeros. No branch for it, so that
+    // exponentials overlap.
+    float base[2], tile_sums[2] = {0.0f, 0.0f};
+    for (u32 row = 0; row < 2; ++row) base[row] = largest[row] == -infinity() ? 0.0f : largest[row];
 #pragma unroll
     for (u32 at = 0; at < KEYS / 8; ++at) {
 #pragma unroll
@@ -142,9 +126,7 @@ __device__ __forceinline__ void weigh(Weights<T>& weights, const float (&scores)
             T parts[2][Parts<T>::COUNT];
 #pragma unroll
             for (u32 i = 0; i < 2; ++i) {
-                // Where every score is -inf, so is the largest, and the row is zeros.
-                bool counts = largest[row] != -infinity();
-                float weight = counts ? exp_of(scores[at][row * 2 + i] - largest[row]) : 0.0f;
+                float weight = exp_of(scores[at][row * 2 + i] - base[row]);
                 tile_sums[row] = tile_sums[row] + weight;
                 Parts<T>::split(weight, parts[i]);
             }
@@ -159,7 +141,7 @@ __device__ __forceinline__ void weigh(Weights<T>& weights, const float (&scores)
 
 // `total += weights values`.
 template <int HEAD, class T>
-__device__ __forceinline__ void mix(float (&total)[HEAD / 8][4], const Weights<T>& weights, Tile<HEAD, T> values) {
+__device__ __forceinline__ void mix(float (&total)[HEAD / 8][4], const Weights<T>& weights, const Tile<KEYS, HEAD, T>& values) {
     u32 lane = threadIdx.x % WARP;
 #pragma unroll
     for (u32 pair = 0; pair < HEAD / 16; ++pair) {
@@ -168,7 +150,7 @@ __device__ __forceinline__ void mix(float (&total)[HEAD / 8][4], const Weights<T
 #pragma unroll
         for (u32 step = 0; step < KEYS / 16; ++step) {
             u32 value[2][2];
-            const T* from = values.at(step * 16 + lane % 16, pair * 16 + lane / 16 * 8);
+            Shared from = values.at(step * 16 + lane % 16, pair * 16 + lane / 16 * 8);
             load_transposed(value[0][0], value[0][1], value[1][0], value[1][1], from);
             multiply<T>(sums, weights[step], value);
         }
@@ -224,42 +206,83 @@ __device__ __forceinline__ void finish(const Operands<T>& of, const float (&tota
     }
 }
 
+// The tiles of keys and values that a block uses, in the order of their use, through a ring of them in shared memory: all keys for
+// the largest score, then keys and values by turns. The copies of the next ones are under way while one is used.
+template <int HEAD, class T> struct Ring {
+    const Operands<T>& of;
+    Tile<KEYS, HEAD, T> first;
+    KeptKeys<KEYS> walk;
+    // Of kept keys.
+    u32 tiles;
+    // The next tile to copy, and the keys of the last one.
+    u32 next, count;
+
+    __device__ __forceinline__ u32 all() const { return 3 * tiles; }
+
+    __device__ __forceinline__ Tile<KEYS, HEAD, T> at(u32 number) const {
+        Tile<KEYS, HEAD, T> tile = first;
+        tile.first += number % STAGES * tile.BYTES;
+        tile.address += number % STAGES * tile.BYTES;
+        return tile;
+    }
+
+    // Begins to copy the next tile, if there is one.
+    __device__ __forceinline__ void begin() {
+        if (next >= all()) {
+            commit_copies();
+            return;
+        }
+        if (next == tiles) walk.next = 0;
+        bool values = next > tiles && (next - tiles) % 2 == 1;
+        // Values are those of the keys before them.
+        if (!values) count = walk.advance();
+        at(next).fill(values ? of.v : of.k, values ? of.v_stride : of.k_stride, walk.numbers, count, of.head_size);
+        ++next;
+    }
+
+    // Waits for the tile of that number, while the block lets go of the one before it.
+    __device__ __forceinline__ Tile<KEYS, HEAD, T> take(u32 number) {
+        wait_for_copies<STAGES - 2>();
+        __syncthreads();
+        begin();
+        return at(number);
+    }
+};
+
 // One group of queries of one head; the operands begin at its first query and key.
-template <int HEAD, class T> __device__ __forceinline__ void attend(Operands<T> of, u32 queries, i64 keys, T* shared) {
+template <int HEAD, class T>
+__device__ __forceinline__ void attend(const Operands<T>& of, u32 queries, i64 keys, unsigned char* shared) {
     u32 warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, row = warp * ROWS;
-    Tile<HEAD, T> tiles[2] = {{shared}, {shared + Tile<HEAD, T>::ELEMENTS}};
-    i64* lists = reinterpret_cast<i64*>(shared + 2 * Tile<HEAD, T>::ELEMENTS);
-    Walk walk = {of.mask, keys, 0, lists + warp * KEYS};
+    Tile<QUERIES, HEAD, T> query_tile(shared);
+    Tile<KEYS, HEAD, T> first(shared + query_tile.BYTES);
+    u32* lists = reinterpret_cast<u32*>(shared + query_tile.BYTES + STAGES * first.BYTES);
+    KeptKeys<KEYS> walk = {of.mask, keys, 0, lists + warp * KEYS};
+    u32 kept = walk.count();
+    Ring<HEAD, T> ring = {of, first, walk, (kept + KEYS - 1) / KEYS, 0, 0};
+    auto count = [&](u32 tile) { return kept - tile * KEYS < KEYS ? kept - tile * KEYS : KEYS; };
     // A warp without queries still copies for the others.
     bool works = row < queries;
 
-    tiles[1].fill(of.q, of.q_stride, nullptr, queries, of.head_size);
-    u32 count = walk.advance();
-    if (count) tiles[0].fill(of.k, of.k_stride, walk.numbers, count, of.head_size);
-    wait_for_copies<0>();
+    query_tile.fill(of.q, of.q_stride, nullptr, queries, of.head_size);
+    for (u32 number = 0; number < STAGES - 1; ++number) ring.begin();
+    // The queries are older than all tiles.
+    wait_for_copies<STAGES - 1>();
     __syncthreads();
     u32 query[HEAD / 16][1][4];
 #pragma unroll
     for (u32 step = 0; step < HEAD / 16; ++step) {
-        load_left(query[step][0], tiles[1].at(row + lane % 16, step * 16 + lane / 16 * 8));
+        load_left(query[step][0], query_tile.at(row + lane % 16, step * 16 + lane / 16 * 8));
     }
 
     float largest[2] = {-infinity(), -infinity()};
-    for (u32 turn = 0; count; ++turn) {
-        wait_for_copies<0>();
-        // The tile is there, and the other is no longer needed.
-        __syncthreads();
-        u32 following = walk.advance();
-        if (following) tiles[(turn + 1) % 2].fill(of.k, of.k_stride, walk.numbers, following, of.head_size);
-        if (works) {
-            float scores[KEYS / 8][4];
-            score(scores, query, tiles[turn % 2], count, of.scale);
+#pragma unroll 1
+    for (u32 at = 0; at < ring.tiles; ++at) {
+        Tile<KEYS, HEAD, T> tile = ring.take(at);
+        if (!works) continue;
+        float scores[KEYS / 8][4];
+        score(scores, query, tile, count(at), of.scale);
 #pragma unroll
-            for (u32 at = 0; at < KEYS / 8 * 4; ++at) {
-                largest[at / 2 % 2] = larger(largest[at / 2 % 2], scores[at / 4][at % 4]);
-            }
-        }
-        count = following;
+        for (u32 i = 0; i < KEYS / 8 * 4; ++i) largest[i / 2 % 2] = larger(largest[i / 2 % 2], scores[i / 4][i % 4]);
     }
 #pragma unroll
     for (u32 half = 0; half < 2; ++half) {
@@ -270,38 +293,31 @@ template <int HEAD, class T> __device__ __forceinline__ void attend(Operands<T> 
     }
 
     float total[HEAD / 8][4] = {}, sums[2] = {0.0f, 0.0f};
-    __syncthreads();
-    walk.next = 0;
-    count = walk.advance();
-    if (count) tiles[0].fill(of.k, of.k_stride, walk.numbers, count, of.head_size);
-    while (count) {
-        wait_for_copies<0>();
-        // The keys are there, and the values before them are no longer needed.
-        __syncthreads();
-        tiles[1].fill(of.v, of.v_stride, walk.numbers, count, of.head_size);
+#pragma unroll 1
+    for (u32 at = 0; at < ring.tiles; ++at) {
         Weights<T> weights;
+        Tile<KEYS, HEAD, T> tile = ring.take(ring.tiles + 2 * at);
         if (works) {
             float scores[KEYS / 8][4];
-            score(scores, query, tiles[0], count, of.scale);
+            score(scores, query, tile, count(at), of.scale);
             weigh<T>(weights, scores, largest, sums);
         }
-        wait_for_copies<0>();
-        __syncthreads();
-        count = walk.advance();
-        if (count) tiles[0].fill(of.k, of.k_stride, walk.numbers, count, of.head_size);
-        if (works) mix(total, weights, tiles[1]);
+        tile = ring.take(ring.tiles + 2 * at + 1);
+        if (works) mix(total, weights, tile);
     }
+    // None may be under way when the block ends.
+    wait_for_copies<0>();
     if (works) finish<HEAD>(of, total, sums, largest, row, queries);
 }
 
 // Arguments and grid are those of `attention.cu`, with groups of 64 queries. HEAD is the least of 32, 64 and 128 that a head
 // fits in; columns beyond it are zeros.
-#define ATTENTION_KERNEL(HEAD, suffix, T)                                                                             \
-    KERNEL(THREADS)                                                                                                   \
+#define ATTENTION_KERNEL(HEAD, resident, suffix, T)                                                                             \
+    RESIDENT_KERNEL(THREADS, resident)                                                                                                   \
     attention_mma_##HEAD##_##suffix(const T* q, const T* k, const T* v, i64 q_stride, i64 k_stride, i64 v_stride,     \
                                     const i64* ends, const u8* mask, T* out, i64 batch, i64 query_len, i64 key_len,   \
                                     i64 tokens, u32 head_size, float scale) {                                         \
-        SHARED_MEMORY(T, shared);                                                                                     \
+        SHARED_MEMORY(unsigned char, shared);                                                                                     \
         Group group = group_of<QUERIES>(blockIdx.x, ends, batch, query_len, key_len, tokens);                         \
         if (group.queries == 0) return;                                                                               \
         i64 column = i64(blockIdx.y) * head_size, out_stride = i64(gridDim.y) * head_size;                            \
@@ -313,9 +329,9 @@ template <int HEAD, class T> __device__ __forceinline__ void attend(Operands<T> 
     }                                                                                                                 \
     EMULATED(attention_mma_##HEAD##_##suffix)
 
-ATTENTION_KERNEL(32, f16, f16)
-ATTENTION_KERNEL(64, f16, f16)
-ATTENTION_KERNEL(128, f16, f16)
-ATTENTION_KERNEL(32, bf16, bf16)
-ATTENTION_KERNEL(64, bf16, bf16)
-ATTENTION_KERNEL(128, bf16, bf16)
+ATTENTION_KERNEL(32, 4, f16, f16)
+ATTENTION_KERNEL(64, 4, f16, f16)
+ATTENTION_KERNEL(128, 2, f16, f16)
+ATTENTION_KERNEL(32, 4, bf16, bf16)
+ATTENTION_KERNEL(64, 3, bf16, bf16)
+ATTENTION_KERNEL(128, 2, bf16, bf16)

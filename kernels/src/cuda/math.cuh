@@ -24,9 +24,9 @@ template <int N> __device__ __forceinline__ float horner(float x, const float (&
 // 2^exponent for whole exponents in -126..=127.
 __device__ __forceinline__ float power_of_two(i32 exponent) { return from_bits(u32(exponent + 127) << 23); }
 
-// In two steps, so that exponents down to -252 round once, at the end.
+// In two steps, so that exponents down to -252 round once, at the end. NaN has no whole exponent; it comes with an x that is NaN too.
 __device__ __forceinline__ float scale_by_power_of_two(float x, float exponent) {
-    i32 whole = i32(exponent), half = whole >> 1;
+    i32 whole = i32(exponent == exponent ? exponent : 0.0f), half = whole >> 1;
     return x * power_of_two(half) * power_of_two(whole - half);
 }
 
@@ -44,11 +44,11 @@ __device__ __forceinline__ Scaled exp_scaled(float x, float low) {
     return Scaled{above_one + 1.0f, exponent};
 }
 
+// What is special is chosen at the end, of values that are there: branches would keep one exponential from overlapping another.
 __device__ __forceinline__ float exp_of(float x) {
     bool vanishes = x < -104.0f;
     Scaled scaled = exp_scaled(bounded_by(89.0f, vanishes ? 0.0f : x), 0.0f);
-    // NaN has no whole exponent.
-    float value = x == x ? scale_by_power_of_two(scaled.fraction, scaled.exponent) : x;
+    float value = scale_by_power_of_two(scaled.fraction, scaled.exponent);
     return vanishes ? 0.0f : value;
 }
 
@@ -107,7 +107,6 @@ __device__ __forceinline__ float sigmoid_of(float x) {
 __device__ __forceinline__ float gelu_erf_of(float x) {
     const float mills_p[] = {4.1003604e-3f, 4.0541414e-2f, 1.8298586e-1f, 4.3799445e-1f, 0.5f};
     const float mills_q[] = {1.02779595e-2f, 1.01628706e-1f, 4.6880552e-1f, 1.2015257f, 1.6738738f, 1.0f};
-    if (!(x > -infinity())) return x == x ? not_a_number() : x;
     float t = bounded_by(16.0f, fabsf(x));
     // -t^2/2 in two parts: the square of t's upper 12 bits is exact.
     float upper = from_bits(bits_of(t) & ~0xfffu);
@@ -115,7 +114,8 @@ __device__ __forceinline__ float gelu_erf_of(float x) {
     bool negative = x < 0.0f;
     float above = (negative ? -t : 1.0f) * power.fraction * horner(t, mills_p);
     float tail = scale_by_power_of_two(above / horner(t, mills_q), power.exponent);
-    return negative ? tail : x * (1.0f - tail);
+    float upper_value = x * (1.0f - tail), value = negative ? tail : upper_value;
+    return x == -infinity() ? not_a_number() : value;
 }
 
 // a b - product and a + b - sum, exact.
@@ -128,7 +128,6 @@ __device__ __forceinline__ float sum_error(float a, float b, float sum) {
 
 __device__ __forceinline__ float gelu_tanh_of(float x) {
     const float linear = 1.5957692f, linear_low = -4.534068e-8f, cubic_factor = 7.1354814e-2f, cubic_low_factor = 2.3988325e-9f;
-    if (!(x > -infinity())) return x == x ? not_a_number() : x;
     float t = bounded_by(11.0f, fabsf(x));
     float square = t * t, square_low = product_error(t, t, square);
     float cubic = cubic_factor * square, cubic_low = product_error(cubic_factor, square, cubic);
@@ -141,5 +140,6 @@ __device__ __forceinline__ float gelu_tanh_of(float x) {
     bool negative = x < 0.0f;
     float above = negative ? -t * power.fraction : x;
     float tail = scale_by_power_of_two(power.fraction, power.exponent);
-    return scale_by_power_of_two(above / (1.0f + tail), negative ? power.exponent : 0.0f);
+    float value = scale_by_power_of_two(above / (1.0f + tail), negative ? power.exponent : 0.0f);
+    return x == -infinity() ? not_a_number() : value;
 }

@@ -20,7 +20,7 @@ template <class T> __device__ __forceinline__ void mma(float (&sums)[4], const u
 
 #define MMA(T, name)                                                                                                  \
     template <> __device__ __forceinline__ void mma<T>(float(&sums)[4], const u32(&left)[4], const u32(&right)[2]) {  \
-        asm volatile("mma.sync.aligned.m16n8k16.row.col.f32." name "." name                                           \
+        asm("mma.sync.aligned.m16n8k16.row.col.f32." name "." name                                           \
                      ".f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"                           \
                      : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])                                     \
                      : "r"(left[0]), "r"(left[1]), "r"(left[2]), "r"(left[3]), "r"(right[0]), "r"(right[1]));         \
@@ -39,32 +39,35 @@ __device__ __forceinline__ void multiply(float (&sums)[LEFTS][RIGHTS][4], const 
     }
 }
 
-__device__ __forceinline__ u32 shared_address(const void* at) {
-    u32 address;
+// An address in shared memory, which is shorter to reckon with than one that may be anywhere.
+typedef u32 Shared;
+
+__device__ __forceinline__ Shared shared_address(const void* at) {
+    Shared address;
     asm("{ .reg .u64 wide; cvta.to.shared.u64 wide, %1; cvt.u32.u64 %0, wide; }" : "=r"(address) : "l"(at));
     return address;
 }
 
 // Four matrices of 8 x 8 from shared memory: lane l names row l % 8 of matrix l / 8, and gets from each the two elements of row
 // l / 4 that its fragment has.
-__device__ __forceinline__ void load_matrices(u32& first, u32& second, u32& third, u32& fourth, const void* row) {
+__device__ __forceinline__ void load_matrices(u32& first, u32& second, u32& third, u32& fourth, Shared row) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                  : "=r"(first), "=r"(second), "=r"(third), "=r"(fourth)
-                 : "r"(shared_address(row))
+                 : "r"(row)
                  : "memory");
 }
 
 // The same of each matrix's transpose.
-__device__ __forceinline__ void load_transposed(u32& first, u32& second, u32& third, u32& fourth, const void* row) {
+__device__ __forceinline__ void load_transposed(u32& first, u32& second, u32& third, u32& fourth, Shared row) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                  : "=r"(first), "=r"(second), "=r"(third), "=r"(fourth)
-                 : "r"(shared_address(row))
+                 : "r"(row)
                  : "memory");
 }
 
 // Begins to copy 16 bytes to shared memory, or to make them zeros; both addresses are multiples of 16.
-__device__ __forceinline__ void copy_later(void* to, const void* from, bool zeros) {
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(from), "r"(zeros ? 0 : 16)
+__device__ __forceinline__ void copy_later(Shared to, const void* from, bool zeros) {
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(zeros ? 0 : 16)
                  : "memory");
 }
 
@@ -77,6 +80,10 @@ template <int PENDING> __device__ __forceinline__ void wait_for_copies() {
 }
 
 #else
+
+typedef unsigned char* Shared;
+
+inline Shared shared_address(const void* at) { return static_cast<Shared>(const_cast<void*>(at)); }
 
 template <class T> T half_of(u32 pair, u32 which) { return T{u16(pair >> 16 * which)}; }
 
@@ -113,19 +120,19 @@ void multiply(float (&sums)[LEFTS][RIGHTS][4], const u32 (&left)[LEFTS][4], cons
     }
 }
 
-inline void load_matrices(u32& first, u32& second, u32& third, u32& fourth, const void* row) {
-    const void* const* rows = emulator::leave(row);
+inline void load_matrices(u32& first, u32& second, u32& third, u32& fourth, Shared row) {
+    const Shared* rows = emulator::leave(row);
     u32 lane = threadIdx.x % WARP, *to[] = {&first, &second, &third, &fourth};
     for (u32 matrix = 0; matrix < 4; ++matrix) {
-        std::memcpy(to[matrix], static_cast<const u16*>(rows[matrix * 8 + lane / 4]) + lane % 4 * 2, 4);
+        std::memcpy(to[matrix], reinterpret_cast<const u16*>(rows[matrix * 8 + lane / 4]) + lane % 4 * 2, 4);
     }
 }
 
-inline void load_transposed(u32& first, u32& second, u32& third, u32& fourth, const void* row) {
-    const void* const* rows = emulator::leave(row);
+inline void load_transposed(u32& first, u32& second, u32& third, u32& fourth, Shared row) {
+    const Shared* rows = emulator::leave(row);
     u32 lane = threadIdx.x % WARP, *to[] = {&first, &second, &third, &fourth};
     for (u32 matrix = 0; matrix < 4; ++matrix) {
-        auto element = [&](u32 at) { return u32(static_cast<const u16*>(rows[matrix * 8 + at])[lane / 4]); };
+        auto element = [&](u32 at) { return u32(reinterpret_cast<const u16*>(rows[matrix * 8 + at])[lane / 4]); };
         *to[matrix] = element(lane % 4 * 2) | element(lane % 4 * 2 + 1) << 16;
     }
 }
@@ -137,6 +144,6 @@ template <int PENDING> void wait_for_copies() { emulator::wait_for_copies(PENDIN
 #endif
 
 // A left fragment from a matrix of 16 x 16, of which lane l names row l % 16, at column 0 or, from lane 16 on, 8.
-__device__ __forceinline__ void load_left(u32 (&to)[4], const void* row) {
+__device__ __forceinline__ void load_left(u32 (&to)[4], Shared row) {
     load_matrices(to[0], to[1], to[2], to[3], row);
 }

@@ -21,12 +21,12 @@ macro_rules! modules {
 
 const MODULES: &[Module] = modules![
     "attention",
+    "attention_f32",
     "attention_mma",
     "cast",
     "checks",
     "elementwise",
     "embed_layer_norm",
-    "epilogue",
     "gather",
     "gelu",
     "index_add",
@@ -34,6 +34,7 @@ const MODULES: &[Module] = modules![
     "linear_mma",
     "movement",
     "pooling",
+    "product",
     "reduce",
     "softmax",
 ];

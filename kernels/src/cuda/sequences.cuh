@@ -46,3 +46,39 @@ __device__ __forceinline__ Group group_of(i64 number, const i64* ends, i64 batch
     }
     return Group{0, 0, 0, 0};
 }
+
+// The keys of a sequence, so many at a time. Those that a mask leaves out are not counted: they are never read and leave no trace.
+template <int KEYS> struct KeptKeys {
+    const u8* mask;
+    i64 keys, next;
+    // Of this warp.
+    u32* numbers;
+
+    // How many there are from the first on. Called by whole warps.
+    __device__ __forceinline__ u32 count() const {
+        if (!mask) return u32(keys);
+        u32 lane = threadIdx.x % WARP, found = 0;
+        for (i64 first = 0; first < keys; first += WARP) {
+            found += __popc(__ballot_sync(ALL_LANES, first + lane < keys && mask[first + lane]));
+        }
+        return found;
+    }
+
+    // Puts the numbers of the next keys where `numbers` says; gives how many. Called by whole warps.
+    __device__ __forceinline__ u32 advance() {
+        u32 lane = threadIdx.x % WARP, count = 0;
+        __syncwarp();
+        while (count < KEYS && next < keys) {
+            i64 mine = next + lane;
+            u32 kept = __ballot_sync(ALL_LANES, mine < keys && (!mask || mask[mine]));
+            u32 place = count + __popc(kept & ((1u << lane) - 1));
+            bool taken = (kept >> lane & 1) && place < KEYS;
+            if (taken) numbers[place] = u32(mine);
+            u32 all_taken = __ballot_sync(ALL_LANES, taken);
+            count += __popc(all_taken);
+            next += all_taken == kept ? WARP : WARP - __clz(all_taken);
+        }
+        __syncwarp();
+        return count;
+    }
+};

@@ -7,6 +7,8 @@
 #ifdef __CUDACC__
 // A kernel of blocks of so many threads, and its registration where it is emulated.
 #define KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads)
+// One whose registers leave room for so many blocks on a processor.
+#define RESIDENT_KERNEL(threads, blocks) extern "C" __global__ void __launch_bounds__(threads, blocks)
 #define EMULATED(name)
 #define SHARED_MEMORY(type, name)                                  \
     extern __shared__ __align__(16) unsigned char shared_memory[]; \

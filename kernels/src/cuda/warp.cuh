@@ -11,8 +11,8 @@ __device__ __forceinline__ float warp_sum(float x) {
 }
 
 // NaN where either is.
-__device__ __forceinline__ float larger(float a, float b) { return a > b || a != a ? a : b; }
-__device__ __forceinline__ float smaller(float a, float b) { return a < b || a != a ? a : b; }
+__device__ __forceinline__ float larger(float a, float b) { return (a > b) | (a != a) ? a : b; }
+__device__ __forceinline__ float smaller(float a, float b) { return (a < b) | (a != a) ? a : b; }
 
 __device__ __forceinline__ float warp_max(float x) {
 #pragma unroll

@@ -1,5 +1,4 @@
-// `out = round(activation(x w^T + bias) + residual)` in one kernel, for f16 and bf16 on tensor cores: the sums stay in registers
-// and are rounded once, where a library's product would write them to memory as f32 and a second kernel would read them back.
+// `out = round(activation(x w^T + bias) + residual)` in one kernel, for f16 and bf16 on tensor cores.
 //
 // Every element is one chain of products over ascending k, 16 at a time, from zero: the same whatever the tile. So the tile may be
 // chosen by how many rows there are, and a row's bits are its own all the same.
@@ -7,15 +6,17 @@
 #include "activation.cuh"
 #include "mma.cuh"
 
-// Columns of a tile of x and w, and how many tiles are in shared memory: one that is used, and two that are on their way.
-#define DEPTH 32
-#define STAGES 3
-
-// What a block of ROWS by COLUMNS is cut into, for warps.
-template <int ROWS_, int COLUMNS_, int WARP_ROWS_, int WARP_COLUMNS_> struct Shape {
+// What a block of ROWS by COLUMNS is cut into, for warps; how many columns of k a tile of x and w has, and how many tiles are in
+// shared memory: one that is used, the others on their way.
+template <int ROWS_, int COLUMNS_, int WARP_ROWS_, int WARP_COLUMNS_, int DEPTH_, int STAGES_> struct Shape {
     static constexpr u32 ROWS = ROWS_, COLUMNS = COLUMNS_, WARP_ROWS = WARP_ROWS_, WARP_COLUMNS = WARP_COLUMNS_;
+    static constexpr u32 DEPTH = DEPTH_, STAGES = STAGES_;
     static constexpr u32 THREADS = ROWS / WARP_ROWS * (COLUMNS / WARP_COLUMNS) * WARP;
-    static constexpr u32 STAGE = (ROWS + COLUMNS) * DEPTH;
+    static constexpr u32 PIECES = DEPTH / 8, ROW_BYTES = DEPTH * 2;
+    static constexpr u32 STAGE_BYTES = (ROWS + COLUMNS) * ROW_BYTES;
+    // Sums of a warp's row, eight banks farther apart than they are long.
+    static constexpr u32 PITCH = WARP_COLUMNS + 8;
+    static constexpr u32 STEPS = DEPTH / 16, LEFTS = WARP_ROWS / 16, RIGHTS = WARP_COLUMNS / 8;
 };
 
 template <class T> struct Linear {
@@ -27,118 +28,175 @@ template <class T> struct Linear {
     u32 activation;
 };
 
-// A row of a tile is four pieces of 16 bytes, in an order that puts eight rows' same pieces into different banks.
-template <class T> __device__ __forceinline__ T* at(T* tile, u32 row, u32 column) {
-    return tile + row * DEPTH + ((column / 8) ^ (row / 2 % 4)) * 8 + column % 8;
+// Where a row's piece of 16 bytes lies in a tile, in an order that puts eight rows' same pieces into different banks.
+template <class S> __device__ __forceinline__ u32 offset(u32 row, u32 piece) {
+    u32 turned = S::PIECES == 8 ? row % 8 : row / 2 % 4;
+    return row * S::ROW_BYTES + (piece ^ turned) * 16;
 }
 
-// Begins to copy rows `row..` and columns `column..` to a tile; zeros where there are none.
-template <u32 ROWS, u32 THREADS, class T>
-__device__ __forceinline__ void fill(T* tile, const T* from, i64 row, i64 rows, i64 column, i64 columns) {
+// A thread's part of the copies of one matrix: the same piece of every so many rows.
+template <class S, u32 ROWS, class T> struct Copies {
+    static constexpr u32 APART = S::THREADS / S::PIECES, COUNT = (ROWS + APART - 1) / APART;
+    static_assert(S::THREADS % S::PIECES == 0 && APART % 8 == 0 && ROWS % APART == 0, "rows turn alike");
+    const T *from, *somewhere;
+    i64 row_stride;
+    u32 column, to, present;
+
+    __device__ __forceinline__ Copies(const T* matrix, i64 row, i64 rows, i64 k) {
+        u32 mine = threadIdx.x / S::PIECES, piece = threadIdx.x % S::PIECES;
+        somewhere = matrix;
+        column = piece * 8;
+        from = matrix + (row + mine) * k + column;
+        row_stride = APART * k;
+        to = offset<S>(mine, piece);
+        present = 0;
 #pragma unroll
-    for (u32 first = 0; first < ROWS * DEPTH / 8; first += THREADS) {
-        u32 piece = first + threadIdx.x;
-        if (ROWS * DEPTH / 8 % THREADS != 0 && piece >= ROWS * DEPTH / 8) break;
-        u32 y = piece / (DEPTH / 8), x = piece % (DEPTH / 8) * 8;
-        bool exists = row + y < rows && column + x < columns;
-        copy_later(at(tile, y, x), exists ? from + (row + y) * columns + column + x : from, !exists);
+        for (u32 at = 0; at < COUNT; ++at) present |= u32(row + mine + at * APART < rows) << at;
     }
-}
+
+    // Begins to copy the tile at column `start`; zeros where there are no columns or rows.
+    __device__ __forceinline__ void begin(Shared tile, u32 start, u32 k) const {
+        bool inside = start + column < k;
+#pragma unroll
+        for (u32 at = 0; at < COUNT; ++at) {
+            bool exists = inside && (present >> at & 1);
+            copy_later(tile + (to + at * APART * S::ROW_BYTES), exists ? from + at * row_stride + start : somewhere, !exists);
+        }
+    }
+};
+
+template <class S> struct Fragments {
+    u32 left[S::LEFTS][4], right[S::RIGHTS][2];
+
+    // Those of 16 columns, the `step`th of a tile of x and w.
+    __device__ __forceinline__ void load(Shared stage, u32 warp_row, u32 warp_column, u32 step) {
+        u32 lane = threadIdx.x % WARP;
+        Shared x = stage + offset<S>(warp_row + lane % 16, step * 2 + lane / 16);
+        Shared w = stage + (S::ROWS * S::ROW_BYTES + offset<S>(warp_column + lane / 16 * 8 + lane % 8, step * 2 + lane / 8 % 2));
+#pragma unroll
+        for (u32 i = 0; i < S::LEFTS; ++i) load_left(left[i], x + i * 16 * S::ROW_BYTES);
+#pragma unroll
+        for (u32 j = 0; j < S::RIGHTS; j += 2) {
+            load_matrices(right[j][0], right[j][1], right[j + 1][0], right[j + 1][1], w + j * 8 * S::ROW_BYTES);
+        }
+    }
+};
+
+template <class S> using Sums = float[S::LEFTS][S::RIGHTS][4];
 
 // The sums of a block, each warp's in its registers.
 template <class S, class T>
-__device__ __forceinline__ void sum_products(float (&sums)[S::WARP_ROWS / 16][S::WARP_COLUMNS / 8][4], const Linear<T>& of,
-                                             i64 row, i64 column, u32 warp_row, u32 warp_column, T* shared) {
-    u32 lane = threadIdx.x % WARP;
+__device__ __forceinline__ void sum_products(Sums<S>& sums, const Linear<T>& of, i64 row, i64 column, u32 warp_row, u32 warp_column,
+                                             Shared shared) {
+    Copies<S, S::ROWS, T> x(of.x, row, of.m, of.k);
+    Copies<S, S::COLUMNS, T> w(of.w, column, of.n, of.k);
     // A warp beyond the last row still copies for the others.
     bool works = row + warp_row < of.m;
-    i64 steps = (of.k + DEPTH - 1) / DEPTH;
-    auto begin = [&](i64 step) {
-        T* stage = shared + u32(step % STAGES) * S::STAGE;
-        if (step < steps) {
-            fill<S::ROWS, S::THREADS>(stage, of.x, row, of.m, step * DEPTH, of.k);
-            fill<S::COLUMNS, S::THREADS>(stage + S::ROWS * DEPTH, of.w, column, of.n, step * DEPTH, of.k);
+    u32 k = u32(of.k), tiles = (k + S::DEPTH - 1) / S::DEPTH;
+    auto stage = [&](u32 tile) { return shared + tile % S::STAGES * S::STAGE_BYTES; };
+    auto begin = [&](u32 tile) {
+        if (tile < tiles) {
+            x.begin(stage(tile), tile * S::DEPTH, k);
+            w.begin(stage(tile) + S::ROWS * S::ROW_BYTES, tile * S::DEPTH, k);
         }
         commit_copies();
     };
-    for (i64 step = 0; step < STAGES - 1; ++step) begin(step);
-#pragma unroll 1
-    for (i64 step = 0; step < steps; ++step) {
-        wait_for_copies<STAGES - 2>();
-        // This step's tiles are there, and those of the last one no longer needed.
+    // The next tile is there, and what was read before is in registers.
+    auto meet = [&] {
+        wait_for_copies<S::STAGES - 2>();
         __syncthreads();
-        begin(step + STAGES - 1);
-        if (!works) continue;
-        T* x = shared + u32(step % STAGES) * S::STAGE;
-        T* w = x + S::ROWS * DEPTH;
+    };
+    for (u32 tile = 0; tile < S::STAGES - 1; ++tile) begin(tile);
+    meet();
+    // What is multiplied, and what is on its way from shared memory.
+    Fragments<S> fragments[2];
+    if (works) fragments[0].load(stage(0), warp_row, warp_column, 0);
+#pragma unroll 1
+    for (u32 tile = 0; tile < tiles; ++tile) {
 #pragma unroll
-        for (u32 k = 0; k < DEPTH; k += 16) {
-            u32 left[S::WARP_ROWS / 16][4], right[S::WARP_COLUMNS / 8][2];
-#pragma unroll
-            for (u32 i = 0; i < S::WARP_ROWS / 16; ++i) {
-                load_left(left[i], at(x, warp_row + i * 16 + lane % 16, k + lane / 16 * 8));
-            }
-#pragma unroll
-            for (u32 j = 0; j < S::WARP_COLUMNS / 8; j += 2) {
-                const T* from = at(w, warp_column + j * 8 + lane / 16 * 8 + lane % 8, k + lane / 8 % 2 * 8);
-                load_matrices(right[j][0], right[j][1], right[j + 1][0], right[j + 1][1], from);
-            }
-            multiply<T>(sums, left, right);
+        for (u32 step = 0; step < S::STEPS; ++step) {
+            if (step == 0) begin(tile + S::STAGES - 1);
+            bool is_last = step + 1 == S::STEPS;
+            if (is_last) meet();
+            if (!works) continue;
+            fragments[(step + 1) % 2].load(stage(is_last ? tile + 1 : tile), warp_row, warp_column, (step + 1) % S::STEPS);
+            multiply<T>(sums, fragments[step % 2].left, fragments[step % 2].right);
         }
     }
 }
 
-template <class T> __device__ __forceinline__ T finished(const Linear<T>& of, float sum, i64 row, i64 column) {
-    if (of.bias) sum = sum + of.bias[column];
-    sum = activated(sum, of.activation);
-    if (of.residual) sum = sum + load(of.residual[row * of.n + column]);
-    return store<T>(sum);
-}
+template <class T> struct __align__(16) Eight {
+    T values[8];
+};
 
-// What follows the sums. They go through shared memory, 16 rows of a warp at a time, since registers have no numbers: so there is
-// one copy of the activations, and neighbouring lanes store neighbours.
+// Eight neighbours of an output row.
+template <class T> struct Run {
+    const Linear<T>& of;
+    i64 column;
+    // Whether rows begin at multiples of 16 bytes, and all eight are there.
+    bool whole;
+    float bias[8];
+
+    __device__ __forceinline__ Run(const Linear<T>& of, i64 column) : of(of), column(column) {
+        u64 places = u64(of.out) | u64(of.residual);
+        whole = of.n % 8 == 0 && places % 16 == 0 && column < of.n;
+#pragma unroll
+        for (u32 i = 0; i < 8; ++i) bias[i] = of.bias && column + i < of.n ? of.bias[column + i] : 0.0f;
+    }
+
+    __device__ __forceinline__ void finish(float (&values)[8], i64 row) const {
+        if (of.bias) {
+#pragma unroll
+            for (u32 i = 0; i < 8; ++i) values[i] = values[i] + bias[i];
+        }
+        activate(values, of.activation);
+        i64 at = row * of.n + column;
+        if (!whole) {
+#pragma unroll
+            for (u32 i = 0; i < 8; ++i) {
+                if (column + i >= of.n) continue;
+                if (of.residual) values[i] = values[i] + load(of.residual[at + i]);
+                of.out[at + i] = store<T>(values[i]);
+            }
+            return;
+        }
+        if (of.residual) {
+            Eight<T> more = *reinterpret_cast<const Eight<T>*>(of.residual + at);
+#pragma unroll
+            for (u32 i = 0; i < 8; ++i) values[i] = values[i] + load(more.values[i]);
+        }
+        Eight<T> rounded;
+#pragma unroll
+        for (u32 i = 0; i < 8; ++i) rounded.values[i] = store<T>(values[i]);
+        *reinterpret_cast<Eight<T>*>(of.out + at) = rounded;
+    }
+};
+
+// What follows the sums. They go through shared memory, so that a lane has eight neighbours, and there is one copy of the activations.
 template <class S, class T>
-__device__ __forceinline__ void finish(const float (&sums)[S::WARP_ROWS / 16][S::WARP_COLUMNS / 8][4], const Linear<T>& of,
-                                       i64 row, i64 column, float* staged) {
-    constexpr u32 PITCH = S::WARP_COLUMNS + 8, PAIRS = S::WARP_COLUMNS / 2;
+__device__ __forceinline__ void finish(const Sums<S>& sums, const Linear<T>& of, i64 row, i64 column, float* staged) {
+    constexpr u32 RUNS = S::WARP_COLUMNS / 8, APART = WARP / RUNS;
     u32 lane = threadIdx.x % WARP;
-#pragma unroll 1
-    for (u32 turn = 0; turn < S::WARP_ROWS / 16; ++turn) {
 #pragma unroll
-        for (u32 i = 0; i < S::WARP_ROWS / 16; ++i) {
-            if (i != turn) continue;
+    for (u32 i = 0; i < S::LEFTS; ++i) {
 #pragma unroll
-            for (u32 j = 0; j < S::WARP_COLUMNS / 8; ++j) {
-                float* to = staged + lane / 4 * PITCH + j * 8 + lane % 4 * 2;
-                to[0] = sums[i][j][0];
-                to[1] = sums[i][j][1];
-                to[8 * PITCH] = sums[i][j][2];
-                to[8 * PITCH + 1] = sums[i][j][3];
+        for (u32 j = 0; j < S::RIGHTS; ++j) {
+#pragma unroll
+            for (u32 half = 0; half < 2; ++half) {
+                float* to = staged + (i * 16 + half * 8 + lane / 4) * S::PITCH + j * 8 + lane % 4 * 2;
+                to[0] = sums[i][j][half * 2];
+                to[1] = sums[i][j][half * 2 + 1];
             }
         }
-        __syncwarp();
+    }
+    __syncwarp();
+    Run<T> run(of, column + lane % RUNS * 8);
 #pragma unroll 1
-        for (u32 pair = lane; pair < 16 * PAIRS; pair += WARP) {
-            u32 y = pair / PAIRS, x = pair % PAIRS * 2;
-            i64 to_row = row + turn * 16 + y, to_column = column + x;
-            if (to_row >= of.m || to_column >= of.n) continue;
-            const float* from = staged + y * PITCH + x;
-            T* to = of.out + to_row * of.n + to_column;
-            T first = finished(of, from[0], to_row, to_column);
-            if (to_column + 1 == of.n) {
-                to[0] = first;
-                continue;
-            }
-            T second = finished(of, from[1], to_row, to_column + 1);
-            // Rows of even length begin at multiples of 4 bytes.
-            if (of.n % 2 == 0) {
-                *reinterpret_cast<u32*>(to) = packed(first, second);
-            } else {
-                to[0] = first;
-                to[1] = second;
-            }
-        }
-        __syncwarp();
+    for (u32 y = lane / RUNS; y < S::WARP_ROWS && row + y < of.m; y += APART) {
+        float values[8];
+#pragma unroll
+        for (u32 i = 0; i < 8; ++i) values[i] = staged[y * S::PITCH + lane % RUNS * 8 + i];
+        run.finish(values, row + y);
     }
 }
 
@@ -146,20 +204,20 @@ template <class S, class T> __device__ __forceinline__ void linear(const Linear<
     u32 warp = threadIdx.x / WARP, across = S::COLUMNS / S::WARP_COLUMNS;
     u32 warp_row = warp / across * S::WARP_ROWS, warp_column = warp % across * S::WARP_COLUMNS;
     i64 row = i64(blockIdx.x) * S::ROWS, column = i64(blockIdx.y) * S::COLUMNS;
-    float sums[S::WARP_ROWS / 16][S::WARP_COLUMNS / 8][4] = {};
-    sum_products<S>(sums, of, row, column, warp_row, warp_column, shared);
+    Sums<S> sums = {};
+    sum_products<S>(sums, of, row, column, warp_row, warp_column, shared_address(shared));
     // Tiles make room for sums.
     wait_for_copies<0>();
     __syncthreads();
-    float* staged = reinterpret_cast<float*>(shared) + warp * 16 * (S::WARP_COLUMNS + 8);
+    float* staged = reinterpret_cast<float*>(shared) + warp * S::WARP_ROWS * S::PITCH;
     finish<S>(sums, of, row + warp_row, column + warp_column, staged);
 }
 
 // Blocks along x are tiles of rows, along y of columns. Rows of x and w are multiples of 16 bytes; `bias` and `residual` may be
-// null. Shared memory is for three tiles of x and of w.
-#define LINEAR_KERNEL(ROWS, COLUMNS, WARP_ROWS, WARP_COLUMNS, suffix, T)                                              \
-    using Of##ROWS##x##COLUMNS##_##suffix = Shape<ROWS, COLUMNS, WARP_ROWS, WARP_COLUMNS>;                            \
-    KERNEL((Of##ROWS##x##COLUMNS##_##suffix::THREADS))                                                                \
+// null. Shared memory is for the tiles of all stages, and then for the sums.
+#define LINEAR_KERNEL(ROWS, COLUMNS, WARP_ROWS, WARP_COLUMNS, DEPTH, STAGES, resident, suffix, T)                     \
+    using Of##ROWS##x##COLUMNS##_##suffix = Shape<ROWS, COLUMNS, WARP_ROWS, WARP_COLUMNS, DEPTH, STAGES>;             \
+    RESIDENT_KERNEL((Of##ROWS##x##COLUMNS##_##suffix::THREADS), resident)                                             \
     linear_mma_##ROWS##x##COLUMNS##_##suffix(const T* x, const T* w, const float* bias, const T* residual, T* out,    \
                                              i64 m, i64 n, i64 k, u32 activation) {                                   \
         SHARED_MEMORY(T, shared);                                                                                     \
@@ -167,7 +225,11 @@ template <class S, class T> __device__ __forceinline__ void linear(const Linear<
     }                                                                                                                 \
     EMULATED(linear_mma_##ROWS##x##COLUMNS##_##suffix)
 
-LINEAR_KERNEL(128, 128, 64, 32, f16, f16)
-LINEAR_KERNEL(32, 64, 16, 32, f16, f16)
-LINEAR_KERNEL(128, 128, 64, 32, bf16, bf16)
-LINEAR_KERNEL(32, 64, 16, 32, bf16, bf16)
+#define LINEAR_KERNELS(suffix, T)                         \
+    LINEAR_KERNEL(128, 128, 64, 64, 32, 4, 2, suffix, T)  \
+    LINEAR_KERNEL(128, 64, 64, 32, 32, 4, 3, suffix, T)   \
+    LINEAR_KERNEL(64, 64, 32, 32, 64, 4, 3, suffix, T)    \
+    LINEAR_KERNEL(32, 32, 16, 16, 64, 6, 3, suffix, T)
+
+LINEAR_KERNELS(f16, f16)
+LINEAR_KERNELS(bf16, bf16)

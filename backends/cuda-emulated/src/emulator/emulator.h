@@ -15,6 +15,7 @@
 // Blocks run one at a time on a host thread, so that what is static to it is shared by the block.
 #define __shared__ static __thread
 #define KERNEL(threads) static void
+#define RESIDENT_KERNEL(threads, blocks) static void
 #define SHARED_MEMORY(type, name) type* name = reinterpret_cast<type*>(emulator::block.shared)
 #define EMULATED(name) \
     static emulator::Registration registration_of_##name(#name, emulator::Invoker<&name>::description());
@@ -40,7 +41,7 @@ enum Barrier { OF_WARP, OF_BLOCK };
 void wait_at(Barrier barrier);
 
 // Where the lanes of a warp leave what they have for each other, at most so many bytes each.
-constexpr unsigned MOST_BYTES_LEFT = 192;
+constexpr unsigned MOST_BYTES_LEFT = 256;
 void* next_board();
 
 // Leaves a value for the other lanes of the warp, waits, and gives what all of them left, by lane. It is there until this lane

@@ -1,8 +1,6 @@
 //! One GPU: its context, a stream, the kernels, and memory.
 
-use super::Tuning;
 use super::calls::Calls;
-use super::gemm::CublasLt;
 use super::probe::Gpu;
 use super::replay::DriverReplay;
 use crate::engine::{Engine, Memory, Pinned, Recording, Replay};
@@ -20,11 +18,10 @@ pub(super) struct Function(pub(super) sys::CUfunction);
 // SAFETY: a function may be launched from any thread with its context current.
 unsafe impl Send for Function {}
 
-/// The one stream of a device, and what uses it. The lock is held while commands are put on it.
+/// The one stream of a device. The lock is held while commands are put on it.
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) stream: sys::CUstream,
-    pub(super) cublas: CublasLt,
 }
 
 /// The modules that some program has needed. A driver compiles a whole module when it loads one, which takes long enough not to
@@ -45,8 +42,8 @@ pub(crate) struct DriverEngine {
     stream: Mutex<Stream>,
 }
 
-// SAFETY: contexts, modules and functions may be used from any thread (the context is made current first); the stream and
-// the handle of cuBLASLt are behind a lock.
+// SAFETY: contexts, modules and functions may be used from any thread (the context is made current first); the stream
+// is behind a lock.
 unsafe impl Send for DriverEngine {}
 // SAFETY: as above.
 unsafe impl Sync for DriverEngine {}
@@ -56,7 +53,7 @@ const OPENING: &str = "the opening of the device";
 
 impl DriverEngine {
     /// Retains the GPU's primary context, and makes the stream.
-    pub(super) fn open(gpu: Gpu, tuning: Tuning) -> Result<Self> {
+    pub(super) fn open(gpu: Gpu) -> Result<Self> {
         let calls = Arc::new(Calls::new(&gpu.info.id));
         // SAFETY: the device is the driver's; it is released by `Primary`.
         let context = unsafe { result::primary_ctx::retain(gpu.device) };
@@ -66,13 +63,12 @@ impl DriverEngine {
         calls.check(OPENING, "cuCtxSetCurrent", unsafe { result::ctx::set_current(context) })?;
         let stream = result::stream::create(result::stream::StreamKind::NonBlocking);
         let stream = calls.check(OPENING, "cuStreamCreate", stream)?;
-        let cublas = CublasLt::new(&calls, gpu.capability, tuning)?;
         Ok(Self {
             info: gpu.info,
             primary,
             kernels: Mutex::default(),
             calls,
-            stream: Mutex::new(Stream { stream, cublas }),
+            stream: Mutex::new(Stream { stream }),
         })
     }
 
@@ -203,7 +199,6 @@ impl Drop for DriverEngine {
         // device may be lost, and there is nothing to be done about it here.
         unsafe {
             let _ = result::ctx::set_current(self.primary.context);
-            stream.cublas.destroy();
             let _ = result::stream::destroy(stream.stream);
             for module in kernels.modules.drain(..) {
                 let _ = result::module::unload(module);

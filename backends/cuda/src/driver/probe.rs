@@ -1,12 +1,10 @@
-//! What is there: driver, libraries, GPUs. Every answer is a value; the bindings panic where a library is missing, so none
-//! of their functions is called before the library is known to load.
+//! What is there: driver and GPUs. Every answer is a value; the bindings panic where the driver is missing, so none of their
+//! functions is called before it is known to load.
 
-use super::Tuning;
-use super::libraries::{VARIABLE, environment, find, folders, searched};
 use crate::profile::numerics;
 use cudarc::driver::{result, sys};
 use lockstep_hal::graph::DType;
-use lockstep_hal::{DeviceInfo, Error, NumericsProfile, Result};
+use lockstep_hal::{DeviceInfo, Error, Result};
 
 /// The oldest driver: the PTX is of ISA 8.0, CUDA 12.0's.
 const OLDEST_DRIVER: i32 = 12_000;
@@ -18,8 +16,6 @@ const OLDEST_GPU: (i32, i32) = (8, 0);
 pub(super) struct Gpu {
     /// What it is to the driver.
     pub(super) device: sys::CUdevice,
-    /// Compute capability, major and minor.
-    pub(super) capability: (i32, i32),
     pub(super) info: DeviceInfo,
 }
 
@@ -28,7 +24,7 @@ fn unavailable(backend: &str, library: &str, searched: Vec<String>, hint: impl I
 }
 
 /// The GPUs from sm_80 on, numbered in the driver's order.
-pub(super) fn usable(backend: &str, tuning: Tuning) -> Result<Vec<Gpu>> {
+pub(super) fn usable(backend: &str) -> Result<Vec<Gpu>> {
     // SAFETY: loads and drops a library whose initialisers are the driver's own.
     if !unsafe { sys::is_culib_present() } {
         let hint = "Install NVIDIA's driver (525 or later), or pass the GPU to this container; without one, the device \
@@ -67,8 +63,8 @@ pub(super) fn usable(backend: &str, tuning: Tuning) -> Result<Vec<Gpu>> {
         }
         // SAFETY: the device is the driver's.
         let memory = unsafe { result::device::total_mem(device) }.ok();
-        let info = info(format!("{backend}:{}", found.len()), &name, capability, version, memory, tuning);
-        found.push(Gpu { device, capability, info });
+        let info = info(format!("{backend}:{}", found.len()), &name, capability, version, memory);
+        found.push(Gpu { device, info });
     }
     if found.is_empty() {
         let hint = if too_old.is_empty() {
@@ -78,7 +74,6 @@ pub(super) fn usable(backend: &str, tuning: Tuning) -> Result<Vec<Gpu>> {
         };
         return Err(unavailable(backend, "a GPU of sm_80 or later", vec!["libcuda.so.1".into()], hint));
     }
-    cublas_lt(backend)?;
     Ok(found)
 }
 
@@ -99,7 +94,6 @@ fn info(
     (major, minor): (i32, i32),
     version: i32,
     memory: Option<usize>,
-    tuning: Tuning,
 ) -> DeviceInfo {
     DeviceInfo {
         id,
@@ -112,29 +106,6 @@ fn info(
         prefers_buckets: true,
         simulated: false,
         on_processor: false,
-        numerics: NumericsProfile { batch_invariant: tuning == Tuning::BatchInvariant, ..numerics() },
+        numerics: numerics(),
     }
-}
-
-/// Makes sure of cuBLASLt, wherever pip or the user put it.
-fn cublas_lt(backend: &str) -> Result<()> {
-    // SAFETY: loads and drops a library whose initialisers are cuBLASLt's own.
-    let present = || unsafe { cudarc::cublaslt::sys::is_culib_present() };
-    if present() {
-        return Ok(());
-    }
-    let folders = folders(environment);
-    if let Some(path) = find(&folders, "cublasLt") {
-        // SAFETY: as above. It stays loaded, so that the bindings, which look by name only, get this one.
-        if let Ok(library) = unsafe { libloading::Library::new(&path) } {
-            std::mem::forget(library);
-        }
-        if present() {
-            return Ok(());
-        }
-    }
-    let hint = format!(
-        "Install it (pip install nvidia-cublas, or nvidia-cublas-cu12 for CUDA 12), or name its folder in {VARIABLE}"
-    );
-    Err(unavailable(backend, "libcublasLt.so.13 or .12", searched(&folders), hint))
 }

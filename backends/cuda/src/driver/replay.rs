@@ -4,7 +4,6 @@
 use super::clock::Clock;
 use super::engine::{DriverEngine, Function, Stream};
 use super::event::Event;
-use super::gemm::PreparedProduct;
 use crate::engine::{Recording, Replay, Resolved};
 use cudarc::driver::{result, sys};
 use lockstep_hal::Result;
@@ -25,7 +24,6 @@ enum Prepared {
         /// Each argument in words of 8 bytes, so that it is aligned.
         arguments: Vec<Vec<u64>>,
     },
-    Product(PreparedProduct),
     Copy {
         from: u64,
         to: u64,
@@ -79,9 +77,9 @@ const SHARED_WITHOUT_ASKING: u32 = 48 << 10;
 impl DriverReplay {
     pub(super) fn new(engine: Arc<DriverEngine>, recording: Recording) -> Result<Self> {
         let mut commands = Vec::with_capacity(recording.len());
-        let mut stream = engine.enter("the recording of a program")?;
+        let stream = engine.enter("the recording of a program")?;
         for (node, command) in recording {
-            let prepared = prepare(&engine, &mut stream, &node, command)?;
+            let prepared = prepare(&engine, &node, command)?;
             commands.push((node, prepared));
         }
         let flags = sys::CUevent_flags::CU_EVENT_DISABLE_TIMING;
@@ -112,7 +110,6 @@ impl DriverReplay {
                 };
                 calls.check(node, kernel, launched)
             }
-            Prepared::Product(product) => stream.cublas.launch(node, product, stream.stream),
             Prepared::Copy { from, to, bytes } => {
                 // SAFETY: both ranges are the program's own. Addresses are unified: the driver knows which are the host's.
                 let copied = unsafe { sys::cuMemcpyAsync(*to, *from, *bytes, stream.stream) };
@@ -183,7 +180,7 @@ unsafe fn instantiated(graph: sys::CUgraph) -> std::result::Result<sys::CUgraphE
     Ok(made)
 }
 
-fn prepare(engine: &DriverEngine, stream: &mut Stream, node: &str, command: Resolved) -> Result<Prepared> {
+fn prepare(engine: &DriverEngine, node: &str, command: Resolved) -> Result<Prepared> {
     Ok(match command {
         Resolved::Launch { kernel, grid, block, shared_bytes, arguments } => {
             let function = engine.function(node, &kernel)?;
@@ -203,7 +200,6 @@ fn prepare(engine: &DriverEngine, stream: &mut Stream, node: &str, command: Reso
             let arguments = arguments.iter().map(|bytes| bytes.chunks(8).map(word).collect()).collect();
             Prepared::Launch { kernel, function, grid, block, shared_bytes, arguments }
         }
-        Resolved::Product(product) => Prepared::Product(stream.cublas.prepare(node, &product)?),
         Resolved::Copy { from, to, bytes } => Prepared::Copy { from, to, bytes },
         Resolved::Fill { at, value, bytes } => Prepared::Fill { at, value, bytes },
     })

@@ -21,21 +21,28 @@ struct Kernel {
 
 impl Kernel {
     fn of(dtype: DType, head_size: usize) -> Self {
-        // For which `attention_mma.cu` has a kernel.
-        let columns = [32, 64, 128].into_iter().find(|&columns| head_size <= columns);
-        match columns {
-            Some(columns) if dtype != DType::F32 => {
-                let (queries, warps) = (64, 4);
-                // Two tiles of 64 rows, and 64 numbers of keys for each warp.
-                let tiles = 2 * 64 * (columns + 8) * dtype.size();
-                let shared_bytes = tiles + warps * 64 * size_of::<i64>();
-                Self { name: format!("attention_mma_{columns}_{dtype}"), queries, warps, shared_bytes }
+        let least = |sizes: &[usize]| sizes.iter().copied().find(|&columns| head_size <= columns);
+        let warps = 4;
+        match (dtype, least(&[32, 64, 128]), least(&[64, 128])) {
+            (DType::F32, _, Some(columns)) => {
+                // Queries, keys or values, and weights, in rows of 68; two values for each query, and 64 numbers of keys for
+                // each warp.
+                let values = (2 * columns + 64) * 68;
+                let bytes = (values + 2 * 64 + warps * 64) * size_of::<f32>();
+                Self { name: format!("attention_f32_{columns}"), queries: 64, warps, shared_bytes: bytes }
+            }
+            (DType::F16 | DType::Bf16, Some(columns), _) => {
+                // 64 queries and four times 32 keys or values, and 32 numbers of keys for each warp.
+                let tiles = (64 + 4 * 32) * (columns + 8) * dtype.size();
+                let bytes = tiles + warps * 32 * size_of::<u32>();
+                let name = format!("attention_mma_{columns}_{dtype}");
+                Self { name, queries: 64, warps, shared_bytes: bytes }
             }
             // A warp for each of four queries, which lie in shared memory.
             _ => Self {
                 name: format!("attention_{dtype}"),
                 queries: 4,
-                warps: 4,
+                warps,
                 shared_bytes: 4 * head_size * size_of::<f32>(),
             },
         }

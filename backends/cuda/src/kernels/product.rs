@@ -1,76 +1,40 @@
-//! Products: a half-precision Linear is one kernel on tensor cores where its rows allow it; any other product is the library's, the
-//! sums in f32, with what follows them in a kernel that rounds once.
+//! Products: a half-precision Linear runs on tensor cores where its rows allow it, any other product without them. What follows the
+//! sums is in the same kernel and rounds once.
 
 use super::{StepPlan, aligned, count, number, pointer};
 use crate::error::unclaimed;
-use crate::launch::{Argument, Command, Element, Place, Product};
-use lockstep_hal::graph::{Activation, DType, GeluForm, Linear};
+use crate::launch::{Argument, Place};
+use lockstep_hal::graph::{Activation, DType, GeluForm, Linear, Op};
 use lockstep_hal::{OpQuery, Result};
 use lockstep_kernels::movement::{Dimension, Strided};
 
-/// The dtype that both factors are brought to.
-fn common(x: DType, weight: DType) -> DType {
-    if x == weight { x } else { DType::F32 }
-}
+/// Processors of an A100: with fewer blocks some are idle.
+const PROCESSORS: usize = 108;
 
-fn element(dtype: DType) -> Element {
-    match dtype {
-        DType::F16 => Element::F16,
-        DType::Bf16 => Element::Bf16,
-        _ => Element::F32,
-    }
-}
-
-/// Bytes that an operand takes as f32, if it is not.
-fn widened(from: DType, to: DType, elements: usize) -> usize {
-    if from == to { 0 } else { aligned(elements * size_of::<f32>()) }
-}
-
-/// Whether `linear_mma.cu` has a kernel for factors of these dtypes and `k` columns: it copies rows by 16 bytes.
-fn fits_tensor_cores(x: DType, weight: DType, k: usize) -> bool {
-    x == weight && x != DType::F32 && k.is_multiple_of(16 / x.size())
-}
-
-/// Rows and columns of a block of `linear_mma.cu`, and its threads.
+/// Rows and columns of a kernel's block.
+#[derive(Clone, Copy)]
 struct Tile {
     rows: usize,
     columns: usize,
-    threads: usize,
 }
 
 impl Tile {
-    /// The large one reads each factor less often; the small one is for products that would leave processors idle with it. A row has
-    /// the same bits in both.
-    fn of(m: usize, n: usize) -> Self {
-        let large = Tile { rows: 128, columns: 128, threads: 256 };
-        // As many as an A100 has processors.
-        if m.div_ceil(large.rows) * n.div_ceil(large.columns) >= 108 {
-            large
-        } else {
-            Tile { rows: 32, columns: 64, threads: 128 }
-        }
+    /// Tiles that cover an output.
+    fn blocks(self, m: usize, n: usize) -> [usize; 2] {
+        [m.div_ceil(self.rows), n.div_ceil(self.columns)]
     }
 
-    /// Three tiles of 32 columns of both factors.
-    fn shared_bytes(&self, element: usize) -> usize {
-        3 * 32 * (self.rows + self.columns) * element
+    fn count(self, m: usize, n: usize) -> usize {
+        self.blocks(m, n).iter().product()
     }
 }
 
-/// Bytes of scratch of a Linear: the sums where the output is not f32 itself, and factors and bias in other dtypes.
+/// Bytes of scratch of a Linear: its bias, where that has another dtype.
 pub(crate) fn linear_scratch(query: &OpQuery<'_>) -> Option<usize> {
-    let elements = |at: usize| Some(query.inputs.get(at)?.fixed_shape()?.iter().product::<usize>());
-    let dtype = |at: usize| Some(query.inputs.get(at)?.dtype);
-    let (x, weight) = (dtype(0)?, dtype(1)?);
-    let out: usize = query.outputs.first()?.fixed_shape()?.iter().product();
-    let common = common(x, weight);
-    let k = *query.inputs.get(1)?.fixed_shape()?.last()?;
-    let sums = if fits_tensor_cores(x, weight, k) { 0 } else { widened(x, DType::F32, out) };
-    let bias = match query.op {
-        lockstep_hal::graph::Op::Linear(parts) if parts.bias => widened(dtype(2)?, DType::F32, elements(2)?),
-        _ => 0,
-    };
-    Some(sums + widened(x, common, elements(0)?) + widened(weight, common, elements(1)?) + bias)
+    let Op::Linear(Linear { bias: true, .. }) = query.op else { return Some(0) };
+    let bias = query.inputs.get(2)?;
+    let elements: usize = bias.fixed_shape()?.iter().product();
+    Some(if bias.dtype == DType::F32 { 0 } else { aligned(elements * size_of::<f32>()) })
 }
 
 pub(super) fn linear(plan: &mut StepPlan<'_, '_>, parts: Linear) -> Result<()> {
@@ -79,52 +43,88 @@ pub(super) fn linear(plan: &mut StepPlan<'_, '_>, parts: Linear) -> Result<()> {
     if count(out) == 0 {
         return Ok(());
     }
-    if fits_tensor_cores(x.dtype, weight.dtype, k) {
-        return on_tensor_cores(plan, parts, [count(out) / n, n, k]);
-    }
-    let common = common(x.dtype, weight.dtype);
-    let target = plan.output_place()?;
-    let sums = if x.dtype == DType::F32 { target } else { plan.scratch(count(out) * size_of::<f32>())? };
-    let (a, b) = (plan.input_as(0, common)?, plan.input_as(1, common)?);
-    push(
-        plan,
-        Product {
-            element: element(common),
-            m: count(out) / n,
-            n,
-            k,
-            transposed: true,
-            batch: 1,
-            batch_strides: [0; 3],
-            a,
-            b,
-            out: sums,
-        },
-    );
-    if sums == target && !parts.bias && !parts.residual && parts.activation.is_none() {
-        return Ok(());
-    }
+    let m = count(out) / n;
     let (bias, residual) = (bias(plan, parts)?, residual(plan, parts));
-    epilogue(plan, sums, bias, residual, n, activation(parts))
+    let activation = activation(parts);
+    // `linear_mma.cu` copies rows by 16 bytes.
+    if x.dtype == weight.dtype && x.dtype != DType::F32 && k.is_multiple_of(16 / x.dtype.size()) {
+        return on_tensor_cores(plan, bias, residual, [m, n, k], activation);
+    }
+    let product = Product {
+        size: [m, n, k],
+        transposed: true,
+        batch: 1,
+        strides: [0; 3],
+        places: [plan.input_place(0), plan.input_place(1), plan.output_place()?],
+        dtypes: [x.dtype, weight.dtype, out.dtype],
+        bias,
+        residual,
+        activation,
+    };
+    product.launch(plan)
 }
 
-fn on_tensor_cores(plan: &mut StepPlan<'_, '_>, parts: Linear, [m, n, k]: [usize; 3]) -> Result<()> {
+fn on_tensor_cores(
+    plan: &mut StepPlan<'_, '_>,
+    bias: Place,
+    residual: Place,
+    [m, n, k]: [usize; 3],
+    activation: u32,
+) -> Result<()> {
     let dtype = plan.input(0).dtype;
-    let tile = Tile::of(m, n);
+    let shape = MmaShape::of(m, n);
+    let tile = shape.tile;
     let arguments = vec![
         pointer(plan.input_place(0)),
         pointer(plan.input_place(1)),
-        pointer(bias(plan, parts)?),
-        pointer(residual(plan, parts)),
+        pointer(bias),
+        pointer(residual),
         pointer(plan.output_place()?),
         number(m),
         number(n),
         number(k),
-        Argument::U32(activation(parts)),
+        Argument::U32(activation),
     ];
     let kernel = format!("linear_mma_{}x{}_{dtype}", tile.rows, tile.columns);
-    let grid = [m.div_ceil(tile.rows), n.div_ceil(tile.columns)];
-    plan.launch(kernel, grid, tile.threads, tile.shared_bytes(dtype.size()), arguments)
+    plan.launch(kernel, tile.blocks(m, n), 128, shape.shared_bytes(), arguments)
+}
+
+/// A kernel of `linear_mma.cu`, of four warps.
+#[derive(Clone, Copy)]
+struct MmaShape {
+    tile: Tile,
+    /// Columns of k in a stage, and stages.
+    depth: usize,
+    stages: usize,
+    /// Rows and columns of a warp.
+    warp: [usize; 2],
+    /// The blocks from which on it is used.
+    from: usize,
+}
+
+impl MmaShape {
+    /// The large ones read each factor less often; the small ones are for products that would leave processors idle with those. A
+    /// row has the same bits in each.
+    fn of(m: usize, n: usize) -> Self {
+        let shape = |rows, columns, depth, stages, from| {
+            let warp = [rows / 2, columns / 2];
+            Self { tile: Tile { rows, columns }, depth, stages, warp, from }
+        };
+        let smallest = shape(32, 32, 64, 6, 0);
+        let shapes = [
+            shape(128, 128, 32, 4, 2 * PROCESSORS),
+            shape(128, 64, 32, 4, 2 * PROCESSORS),
+            shape(64, 64, 64, 4, PROCESSORS),
+        ];
+        shapes.into_iter().find(|shape| shape.tile.count(m, n) >= shape.from).unwrap_or(smallest)
+    }
+
+    /// For the tiles of all stages, of two bytes an element, and then for the sums of four warps.
+    fn shared_bytes(self) -> usize {
+        let tiles = self.stages * self.depth * (self.tile.rows + self.tile.columns) * 2;
+        let sums = 4 * self.warp[0] * (self.warp[1] + 8) * size_of::<f32>();
+        tiles.max(sums)
+    }
 }
 
 fn bias(plan: &mut StepPlan<'_, '_>, parts: Linear) -> Result<Place> {
@@ -146,41 +146,63 @@ fn activation(parts: Linear) -> u32 {
     }
 }
 
-fn epilogue(
-    plan: &mut StepPlan<'_, '_>,
-    sums: Place,
+/// `a b`, or `a b^T`, for each of a batch, by `product.cu`.
+struct Product {
+    /// m, n and k.
+    size: [usize; 3],
+    /// Whether b is `[n, k]`, as weights are stored, or `[k, n]`.
+    transposed: bool,
+    batch: usize,
+    /// Elements from one product's a, b and out to the next's; 0 where one serves all.
+    strides: [usize; 3],
+    /// a, b and out.
+    places: [Place; 3],
+    dtypes: [DType; 3],
     bias: Place,
     residual: Place,
-    width: usize,
     activation: u32,
-) -> Result<()> {
-    let out = plan.output()?;
-    let arguments = vec![
-        pointer(sums),
-        pointer(bias),
-        pointer(residual),
-        pointer(plan.output_place()?),
-        number(count(out)),
-        number(width),
-        Argument::U32(activation),
-    ];
-    plan.launch_elements(format!("linear_epilogue_{}", out.dtype), count(out), arguments)
 }
 
-/// A product, or zeros where there is nothing to sum.
-fn push(plan: &mut StepPlan<'_, '_>, product: Product) {
-    plan.push(if product.k == 0 {
-        let bytes = product.batch * product.m * product.n * size_of::<f32>();
-        Command::Zero { at: product.out, bytes }
-    } else {
-        Command::Product(product)
-    });
+/// `Type` of `product.cu`.
+fn code(dtype: DType) -> u32 {
+    match dtype {
+        DType::F16 => 1,
+        DType::Bf16 => 2,
+        _ => 0,
+    }
 }
 
-/// Bytes of scratch of a MatMul: the sums, where the output is not f32 itself.
-pub(crate) fn matmul_scratch(query: &OpQuery<'_>) -> Option<usize> {
-    let out = query.outputs.first()?;
-    Some(widened(out.dtype, DType::F32, out.fixed_shape()?.iter().product()))
+impl Product {
+    /// The largest tile that gives two blocks or more to each processor, its threads and its shared memory. An element has the same
+    /// bits in each.
+    fn tile(&self) -> (Tile, usize, usize) {
+        let [m, n, k] = self.size;
+        let stages = |tile: Tile, depth: usize| 2 * depth * (tile.rows + tile.columns + 8) * size_of::<f32>();
+        for (side, threads) in [(128, 256), (64, 64)] {
+            let tile = Tile { rows: side, columns: side };
+            if self.batch * tile.count(m, n) >= 2 * PROCESSORS {
+                return (tile, threads, stages(tile, 8));
+            }
+        }
+        let tile = Tile { rows: 32, columns: 32 };
+        // A group of threads for each chain of k.
+        let groups = k.div_ceil(256).clamp(1, 4);
+        (tile, groups * 64, groups * stages(tile, 32))
+    }
+
+    fn launch(&self, plan: &mut StepPlan<'_, '_>) -> Result<()> {
+        let (tile, threads, shared_bytes) = self.tile();
+        let [m, n, k] = self.size;
+        let form = if self.transposed { "abt" } else { "ab" };
+        let kernel = format!("product_{}x{}_{form}", tile.rows, tile.columns);
+        let [rows, columns] = tile.blocks(m, n);
+        let mut arguments: Vec<Argument> =
+            [self.places[0], self.places[1], self.bias, self.residual, self.places[2]].map(pointer).into();
+        arguments.extend([m, n, k].into_iter().chain(self.strides).map(number));
+        arguments.extend(self.dtypes.map(|dtype| Argument::U32(code(dtype))));
+        arguments.push(Argument::U32(self.activation));
+        plan.launch(kernel, [rows * self.batch, columns], threads, shared_bytes, arguments)
+    }
 }
 
 pub(super) fn matmul(plan: &mut StepPlan<'_, '_>) -> Result<()> {
@@ -190,9 +212,7 @@ pub(super) fn matmul(plan: &mut StepPlan<'_, '_>) -> Result<()> {
     }
     let (rank, size) = (out.shape.len(), out.dtype.size());
     let (m, n, k) = (out.shape[rank - 2], out.shape[rank - 1], a.shape[a.shape.len() - 1]);
-    let target = plan.output_place()?;
-    let sums = if out.dtype == DType::F32 { target } else { plan.scratch(count(out) * size_of::<f32>())? };
-    let (a_place, b_place) = (plan.input_place(0), plan.input_place(1));
+    let places = [plan.input_place(0), plan.input_place(1), plan.output_place()?];
     // Over the batch dimensions, in matrices.
     let batch = &out.shape[..rank - 2];
     let (a_batch, b_batch) = (&a.shape[..a.shape.len() - 2], &b.shape[..b.shape.len() - 2]);
@@ -210,21 +230,18 @@ pub(super) fn matmul(plan: &mut StepPlan<'_, '_>) -> Result<()> {
             }
             rest /= dimension.length;
         }
-        push(
-            plan,
-            Product {
-                element: element(a.dtype),
-                m,
-                n,
-                k,
-                transposed: false,
-                batch: inner.length,
-                batch_strides: std::array::from_fn(|which| inner.strides[which] * matrices[which]),
-                a: a_place.plus(at[0] * matrices[0] * size),
-                b: b_place.plus(at[1] * matrices[1] * size),
-                out: sums.plus(at[2] * matrices[2] * size_of::<f32>()),
-            },
-        );
+        let product = Product {
+            size: [m, n, k],
+            transposed: false,
+            batch: inner.length,
+            strides: std::array::from_fn(|which| inner.strides[which] * matrices[which]),
+            places: std::array::from_fn(|which| places[which].plus(at[which] * matrices[which] * size)),
+            dtypes: [a.dtype, b.dtype, out.dtype],
+            bias: Place::Null,
+            residual: Place::Null,
+            activation: 0,
+        };
+        product.launch(plan)?;
     }
-    if sums == target { Ok(()) } else { epilogue(plan, sums, Place::Null, Place::Null, n, 0) }
+    Ok(())
 }

@@ -30,10 +30,6 @@ pub fn run(test: &str, variables: &[(&str, &str)]) -> (String, Vec<String>) {
         Command::new(&compiler).args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(&source).output();
     let compiled = compiled.expect("a C compiler (cc, or what CC names)");
     assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
-    if variables.iter().any(|(name, _)| *name == "STUB_CUBLAS") {
-        // The same file, so that the loader sees one library, with one state.
-        std::fs::hard_link(&library, folder.path().join("libcublasLt.so")).unwrap();
-    }
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture", "--test-threads", "1"])
         .env(AGAIN, "1")
