@@ -3,7 +3,7 @@
 use lockstep_hal::graph::DType;
 use lockstep_hal::{NumericsProfile, Overflow};
 
-/// The numerics of the kernels, as declared; the emulator meets them, a GPU has yet to be measured: sums in f32, the functions of `lockstep_kernels::math`, no TF32, no fast-math.
+/// The numerics of the kernels, as declared; the emulator meets them, and an H200 did (`benches/RESULTS.md`): sums in f32, the functions of `lockstep_kernels::math`, no TF32, no fast-math.
 pub fn numerics() -> NumericsProfile {
     NumericsProfile {
         version: 1,
