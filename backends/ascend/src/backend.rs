@@ -4,6 +4,7 @@ use crate::calls::{Calls, call};
 use crate::device::AscendDevice;
 use crate::engine::free_and_total;
 use crate::libraries::{self, Functions};
+use crate::port::Port;
 use crate::profile::numerics;
 use lockstep_hal::graph::DType;
 use lockstep_hal::{Backend, Device, DeviceInfo, Error, Result};
@@ -28,6 +29,7 @@ enum Source {
 #[derive(Clone, Copy, Debug)]
 pub struct AscendBackend {
     source: Source,
+    port: Port,
 }
 
 /// The libraries of each source, once they are open: initialised once per process, and never finalised, since a process cannot
@@ -37,12 +39,18 @@ static OPEN: Mutex<[Option<Arc<Functions>>; 2]> = Mutex::new([None, None]);
 impl AscendBackend {
     /// The backend `ascend`, over CANN's libraries.
     pub fn new() -> Self {
-        Self { source: Source::Vendor }
+        Self { source: Source::Vendor, port: Port::Careful }
     }
 
     /// The backend `ascend-sim`, over the simulator that lies beside the program. It computes on this processor and says so.
     pub fn simulator() -> Self {
-        Self { source: Source::Simulator }
+        Self { source: Source::Simulator, port: Port::Careful }
+    }
+
+    /// The backend `ascend-sim-naive`: over the simulator, with the operators that a first port takes by their names. It is there to be
+    /// found guilty: what `compare` and `conform` say of it is what a porting team meets.
+    pub fn naive() -> Self {
+        Self { source: Source::Simulator, port: Port::Naive }
     }
 
     fn functions(&self) -> Result<Arc<Functions>> {
@@ -96,9 +104,10 @@ impl Default for AscendBackend {
 
 impl Backend for AscendBackend {
     fn name(&self) -> &'static str {
-        match self.source {
-            Source::Vendor => "ascend",
-            Source::Simulator => "ascend-sim",
+        match (self.source, self.port) {
+            (Source::Vendor, _) => "ascend",
+            (Source::Simulator, Port::Careful) => "ascend-sim",
+            (Source::Simulator, Port::Naive) => "ascend-sim-naive",
         }
     }
 
@@ -115,7 +124,7 @@ impl Backend for AscendBackend {
         }
         let info = devices.swap_remove(ordinal);
         let calls = Calls { functions, device: info.id.clone() };
-        Ok(Arc::new(AscendDevice::open(calls, info, ordinal)?))
+        Ok(Arc::new(AscendDevice::open(calls, info, ordinal, self.port)?))
     }
 }
 

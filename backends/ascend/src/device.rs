@@ -7,6 +7,7 @@ use crate::executable::{AscendExecutable, scratch_bytes};
 use crate::kernels::{ALIGNMENT, PADDING, compile};
 use crate::memory::{Memory, SharedScratch, UploadKey, Uploads};
 use crate::owner::Owner;
+use crate::port::Port;
 use crate::support;
 use lockstep_hal::{
     Buffer, Device, DeviceInfo, Error, Executable, MemRules, OpQuery, Program, Result, Support, Usage,
@@ -21,6 +22,7 @@ pub(crate) type Thread = Owner<Engine>;
 #[derive(Debug)]
 pub(crate) struct AscendDevice {
     info: DeviceInfo,
+    port: Port,
     uploads: WeightCache<UploadKey, Memory>,
     scratch: SharedScratch,
     /// Of operators, which run while a program's scratch is in use.
@@ -30,10 +32,11 @@ pub(crate) struct AscendDevice {
 
 impl AscendDevice {
     /// Opens the device of that number.
-    pub(crate) fn open(calls: Calls, info: DeviceInfo, ordinal: usize) -> Result<Self> {
-        let thread = Owner::start(&info.id, move || Engine::open(calls, ordinal))?;
+    pub(crate) fn open(calls: Calls, info: DeviceInfo, ordinal: usize, port: Port) -> Result<Self> {
+        let thread = Owner::start(&info.id, move || Engine::open(calls, ordinal, port == Port::Careful))?;
         Ok(Self {
             info,
+            port,
             uploads: WeightCache::default(),
             scratch: SharedScratch::default(),
             workspaces: Arc::default(),
@@ -52,7 +55,7 @@ impl Device for AscendDevice {
     }
 
     fn support(&self, query: &OpQuery<'_>) -> Support {
-        support::support(query)
+        support::support(query, self.port)
     }
 
     fn alloc(&self, bytes: usize, _usage: Usage) -> Result<Buffer> {
@@ -84,7 +87,7 @@ impl Device for AscendDevice {
             )));
         }
         program.check_steps(self.as_ref())?;
-        let (list, constants) = compile(&program)?;
+        let (list, constants) = compile(&program, self.port)?;
         let checked = constants.clone();
         let uploads = Uploads::new(&self.thread, &self.uploads, constants)?;
         let scratch = self.scratch.of(&self.thread, scratch_bytes(&program))?;

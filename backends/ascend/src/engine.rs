@@ -41,8 +41,8 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// Opens a device on this thread, which is the only one that may use it.
-    pub(crate) fn open(calls: Calls, ordinal: usize) -> Result<Self> {
+    /// Opens a device on this thread, which is the only one that may use it; sums in a fixed order where that is asked for.
+    pub(crate) fn open(calls: Calls, ordinal: usize, fixed_order: bool) -> Result<Self> {
         let mut engine = Self {
             calls,
             ordinal: ordinal as i32,
@@ -60,7 +60,10 @@ impl Engine {
         call!(calls, OPENING, runtime.aclrtCreateContext(&mut engine.context, engine.ordinal))?;
         call!(calls, OPENING, runtime.aclrtCreateStream(&mut engine.stream))?;
         call!(calls, OPENING, runtime.aclrtSetStreamFailureMode(engine.stream, ACL_STOP_ON_FAILURE))?;
-        // index_add in a fixed order; of the context where that is known, else of the process.
+        if !fixed_order {
+            return Ok(engine);
+        }
+        // Of the context where that is known, else of the process.
         let mode = aclSysParamOpt::DETERMINISTIC;
         call!(calls, OPENING, runtime.aclrtCtxSetSysParamOpt(mode, 1))
             .or_else(|_| call!(calls, OPENING, runtime.aclrtSetSysParamOpt(mode, 1)))?;

@@ -18,6 +18,7 @@ mod libraries;
 mod memory;
 mod owner;
 mod pool;
+mod port;
 mod prepare;
 mod profile;
 mod replay;

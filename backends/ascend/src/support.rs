@@ -1,6 +1,7 @@
 //! What aclnn runs, by one operator or several, what is rewritten, and why not the rest.
 
 use crate::kernels;
+use crate::port::Port;
 use lockstep_hal::graph::{BinaryOp, DType, Op, ReduceOp, Sequences, UnaryOp};
 use lockstep_hal::{Claim, OpQuery, Rule, Support};
 
@@ -11,7 +12,7 @@ const SUMMED: [DType; 2] = [DType::I64, DType::I32];
 const MOST_AXES: usize = 8;
 const MOST_AXES_OF_PRODUCTS: usize = 6;
 
-pub(crate) fn support(query: &OpQuery<'_>) -> Support {
+pub(crate) fn support(query: &OpQuery<'_>, port: Port) -> Support {
     let types = || query.inputs.iter().copied().chain(query.outputs);
     if types().any(|ty| ty.dtype == DType::F64) {
         return Support::no("f64 is not for the AI cores; cast to f32, or use the reference backend");
@@ -26,7 +27,7 @@ pub(crate) fn support(query: &OpQuery<'_>) -> Support {
     let x = query.inputs.first().or(query.outputs.first().as_ref()).map_or(DType::F32, |ty| ty.dtype);
     let float = FLOATS.contains(&x);
     let integer = SUMMED.contains(&x);
-    let when = |holds: bool| if holds { native(query) } else { refuse(query.op, x) };
+    let when = |holds: bool| if holds { native(query, port) } else { refuse(query.op, x) };
     match query.op {
         Op::Unary(UnaryOp::Not) | Op::Binary(BinaryOp::And | BinaryOp::Or) => when(x == DType::Bool),
         Op::Unary(UnaryOp::Neg | UnaryOp::Abs) => when(float || integer),
@@ -48,12 +49,17 @@ pub(crate) fn support(query: &OpQuery<'_>) -> Support {
         | Op::Concat { .. }
         | Op::Gather { .. }
         | Op::Fill { .. }
-        | Op::Iota { .. } => native(query),
+        | Op::Iota { .. } => native(query, port),
+        // In place, as index_add_ is called.
+        Op::IndexAdd { .. } if port == Port::Naive && float => match native(query, port) {
+            Support::Native(claim) => Support::Native(claim.aliasing(0, 0)),
+            refusal => refusal,
+        },
         Op::IndexAdd { .. } => when(float),
         Op::Reduce { op, .. } => when(float || (integer && *op != ReduceOp::Mean)),
         Op::Softmax { .. } | Op::LayerNorm { .. } | Op::MatMul => when(float),
         // In half precision each part rounds; so they are ops of their own there.
-        Op::Linear(_) if x == DType::F32 => native(query),
+        Op::Linear(_) if x == DType::F32 => native(query, port),
         Op::Attention(attention) if attention.sequences != Sequences::Ends => when(float),
         Op::Linear(_)
         | Op::Attention(_)
@@ -73,9 +79,9 @@ pub(crate) fn support(query: &OpQuery<'_>) -> Support {
     }
 }
 
-/// Out of place, always: an update in place is claimed by none.
-fn native(query: &OpQuery<'_>) -> Support {
-    Support::Native(Claim::fixed(DType::F32).with_workspace(kernels::scratch(query)))
+/// Out of place: an update in place is claimed by none.
+fn native(query: &OpQuery<'_>, port: Port) -> Support {
+    Support::Native(Claim::fixed(DType::F32).with_workspace(kernels::scratch(query, port)))
 }
 
 fn refuse(op: &Op, dtype: DType) -> Support {

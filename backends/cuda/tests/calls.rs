@@ -54,6 +54,33 @@ fn three_runs() {
     std::thread::spawn(move || drop(session)).join().unwrap();
 }
 
+/// Two products of one kernel, of which the second takes less shared memory than the first.
+#[test]
+#[allow(clippy::print_stdout)] // Read by the process that started this one.
+fn a_kernel_keeps_the_shared_memory_that_another_launch_of_it_needs() {
+    if !stub::is_met() {
+        let test = "a_kernel_keeps_the_shared_memory_that_another_launch_of_it_needs";
+        let (said, calls) = stub::run(test, &GPU);
+        assert_eq!(said, "true\ntrue\ntrue", "{calls:#?}");
+        return;
+    }
+    let mut b = GraphBuilder::new();
+    let mut y = b.input("x", TensorType::fixed(DType::F32, &[3, 1024])).unwrap();
+    for (name, [n, k]) in [("deep", [768, 1024]), ("shallow", [8, 768])] {
+        let weight = HostTensor::from_slice(&[n, k], &vec![1.0_f32; n * k]).unwrap();
+        let weight = b.constant(name, weight);
+        let linear = Op::Linear(Linear { bias: false, activation: None, residual: false });
+        y = b.single(name, linear, &[y, weight]).unwrap();
+    }
+    b.output("y", y).unwrap();
+    let device = CudaBackend::new().open(0).unwrap();
+    let session = Session::builder(b.finish().unwrap()).device(device).build().unwrap();
+    let x = HostTensor::zeros(DType::F32, &[3, 1024]).unwrap();
+    for _ in 0..3 {
+        println!("said: {}", session.run(&[("x", &x)]).is_ok());
+    }
+}
+
 /// The calls between two marks.
 fn between<'a>(calls: &'a [String], from: &str, to: &str) -> Vec<&'a str> {
     let inner = calls.iter().skip_while(|call| *call != from).skip(1).take_while(|call| *call != to);

@@ -62,6 +62,7 @@ faults! {
         BetaForgotten: "beta forgotten",
         MeanForgotten: "mean not subtracted",
         StatisticsInF16: "mean and variance rounded to f16",
+        NormOfF16Affine: "gamma, beta, mean and reciprocal deviation rounded to f16",
         ReciprocalRootOf12Bits: "a reciprocal or its root estimated to 12 bits",
         ResidualForgotten: "residual forgotten",
     }

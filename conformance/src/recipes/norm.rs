@@ -18,6 +18,9 @@ pub(super) fn layer_norm(
     if recipe.has(Fault::BetaForgotten) {
         beta.fill(0.0);
     }
+    if recipe.has(Fault::NormOfF16Affine) {
+        gamma.iter_mut().chain(&mut beta).for_each(|x| *x = through(*x, DType::F16));
+    }
     let mut values = f32s(x);
     if let Some(residual) = residual
         && !recipe.has(Fault::ResidualForgotten)
@@ -63,7 +66,13 @@ fn statistics(recipe: &Recipe, row: &[f32], epsilon: f32) -> (f32, f32) {
         Some(Fault::EpsilonForgotten) => variance.sqrt(),
         _ => (variance + epsilon).sqrt(),
     };
-    (mean, if recipe.has(Fault::ReciprocalRootOf12Bits) { 1.0 / coarse(1.0 / deviation) } else { deviation })
+    match recipe.fault {
+        Some(Fault::ReciprocalRootOf12Bits) => (mean, 1.0 / coarse(1.0 / deviation)),
+        Some(Fault::NormOfF16Affine) => {
+            (through(mean, DType::F16), 1.0 / through(1.0 / deviation, DType::F16))
+        }
+        _ => (mean, deviation),
+    }
 }
 
 /// What hardware estimates give: 12 bits.

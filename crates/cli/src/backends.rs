@@ -38,6 +38,7 @@ pub(crate) fn registry(threads: Option<usize>, simulators: Simulators) -> Outcom
     ];
     if simulators == Simulators::Listed {
         backends.push(Arc::new(AscendBackend::simulator()));
+        backends.push(Arc::new(AscendBackend::naive()));
     }
     Ok(Registry::new(backends))
 }

@@ -37,7 +37,8 @@ fn a_command_line_that_asks_for_what_there_is_not_is_code_2() {
     let folder = classifier();
     let model = path_text(folder.path());
     let text = |more: &[&str]| run(&[&["run", &model, "--text", "a"], more].concat());
-    text(&["--device", "tpu"]).fails_with(2, &["`tpu`", "cpu, cuda, ascend, candle, reference, ascend-sim"]);
+    text(&["--device", "tpu"])
+        .fails_with(2, &["`tpu`", "cpu, cuda, ascend, candle, reference, ascend-sim, ascend-sim-naive"]);
     text(&["--device", "cpu:x"]).fails_with(2, &["cpu:x", "device number"]);
     text(&["--device", "reference:3"]).fails_with(2, &["reference:3", "1 device"]);
     text(&["--device", "reference", "--dtype", "bf16"]).fails_with(2, &["reference:0", "bf16", "f64"]);

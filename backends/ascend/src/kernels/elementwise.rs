@@ -2,6 +2,7 @@
 
 use super::Lowering;
 use crate::launch::{Binary, Call, Unary};
+use crate::port::Port;
 use lockstep_hal::Result;
 use lockstep_hal::graph::{BinaryOp, CompareOp, GeluForm, UnaryOp};
 
@@ -72,14 +73,15 @@ impl Lowering<'_> {
     }
 
     pub(super) fn gelu(&mut self, form: GeluForm) -> Result<()> {
-        self.by_unary(gelu_of(form))
+        let op = self.gelu_of(form);
+        self.by_unary(op)
     }
-}
 
-/// `aclnnGelu` is the tanh form, whatever its name suggests.
-pub(super) fn gelu_of(form: GeluForm) -> Unary {
-    match form {
-        GeluForm::Erf => Unary::GeluV2,
-        GeluForm::Tanh => Unary::Gelu,
+    /// `aclnnGelu` is the tanh form, whatever its name suggests.
+    pub(super) fn gelu_of(&self, form: GeluForm) -> Unary {
+        match (form, self.port) {
+            (GeluForm::Erf, Port::Careful) => Unary::GeluV2,
+            (GeluForm::Tanh, _) | (_, Port::Naive) => Unary::Gelu,
+        }
     }
 }

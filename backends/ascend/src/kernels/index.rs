@@ -2,6 +2,7 @@
 
 use super::Lowering;
 use crate::launch::{Call, IndexCheck};
+use crate::port::Port;
 use lockstep_hal::Result;
 use lockstep_hal::graph::DType;
 
@@ -30,7 +31,7 @@ impl Lowering<'_> {
             return Ok(());
         }
         // Along the first axis sums are f32; along others they are rounded to half precision at each addition.
-        if axis == 0 || out.dtype == DType::F32 {
+        if axis == 0 || out.dtype == DType::F32 || self.port == Port::Naive {
             self.calls.push(Call::IndexAdd { base, axis, index, source, out });
             return Ok(());
         }

@@ -11,6 +11,7 @@ mod reduce;
 
 use crate::error::unclaimed;
 use crate::launch::{Call, CallList, IndexCheck, Place, Scalar, StepCalls, View};
+use crate::port::Port;
 use lockstep_hal::graph::{Constant, ConstantKey, DType, Op};
 use lockstep_hal::tensor::HostTensor;
 use lockstep_hal::{Error, Location, OpQuery, Program, Result};
@@ -27,7 +28,7 @@ pub(crate) fn padded(bytes: usize) -> usize {
 }
 
 /// The calls of a program, and the constants they name, each with the dtype it is wanted in.
-pub(crate) fn compile(program: &Program) -> Result<(CallList, Vec<(Constant, DType)>)> {
+pub(crate) fn compile(program: &Program, port: Port) -> Result<(CallList, Vec<(Constant, DType)>)> {
     let mut constants = Constants::default();
     let mut list = CallList::default();
     for step in program.steps() {
@@ -43,6 +44,7 @@ pub(crate) fn compile(program: &Program) -> Result<(CallList, Vec<(Constant, DTy
         let inputs: Vec<Operand> = step.inputs.iter().map(of).collect();
         let outputs: Vec<Operand> = step.outputs.iter().map(of).collect();
         let mut lowering = Lowering {
+            port,
             op: &step.op,
             inputs: &inputs,
             outputs: &outputs,
@@ -77,11 +79,11 @@ pub(crate) fn compile(program: &Program) -> Result<(CallList, Vec<(Constant, DTy
 /// # Errors
 /// [`Error::Program`] for a step that no operator runs.
 pub fn call_list(program: &Program) -> Result<CallList> {
-    compile(program).map(|(list, _)| list)
+    compile(program, Port::Careful).map(|(list, _)| list)
 }
 
 /// Bytes of scratch that an op needs; 0 while extents are unknown.
-pub(crate) fn scratch(query: &OpQuery<'_>) -> usize {
+pub(crate) fn scratch(query: &OpQuery<'_>, port: Port) -> usize {
     let of = |ty: &lockstep_hal::graph::TensorType| {
         Some(Operand { dtype: ty.dtype, shape: ty.fixed_shape()?, place: Place::Arena(0), constant: None })
     };
@@ -90,6 +92,7 @@ pub(crate) fn scratch(query: &OpQuery<'_>) -> usize {
     let (Some(inputs), Some(outputs)) = (inputs, outputs) else { return 0 };
     let mut constants = Constants::default();
     let mut lowering = Lowering {
+        port,
         op: query.op,
         inputs: &inputs,
         outputs: &outputs,
@@ -145,6 +148,7 @@ struct Operand {
 
 /// A step on its way to calls.
 struct Lowering<'a> {
+    port: Port,
     op: &'a Op,
     inputs: &'a [Operand],
     outputs: &'a [Operand],

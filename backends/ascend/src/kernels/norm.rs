@@ -2,6 +2,7 @@
 
 use super::Lowering;
 use crate::launch::{Call, Reduction, View};
+use crate::port::Port;
 use lockstep_hal::Result;
 use lockstep_hal::graph::DType;
 
@@ -45,7 +46,8 @@ impl Lowering<'_> {
     /// gamma and beta in f32: with f16 ones the operator rounds mean and deviation to f16.
     pub(super) fn layer_norm(&mut self, epsilon: f64) -> Result<()> {
         let (x, out) = (self.input(0)?, self.out()?);
-        let (gamma, beta) = (self.input_as(1, DType::F32)?, self.input_as(2, DType::F32)?);
+        let dtype = if self.port == Port::Naive { x.dtype } else { DType::F32 };
+        let (gamma, beta) = (self.input_as(1, dtype)?, self.input_as(2, dtype)?);
         self.calls.push(Call::LayerNorm { x, gamma, beta, epsilon, out });
         Ok(())
     }

@@ -1,7 +1,6 @@
 //! Matrix products.
 
 use super::Lowering;
-use super::elementwise::gelu_of;
 use crate::launch::{Binary, Call, Unary};
 use lockstep_hal::Result;
 use lockstep_hal::graph::{Activation, DType, Linear};
@@ -50,7 +49,7 @@ impl Lowering<'_> {
         if let Some(activation) = parts.activation {
             let activated = if parts.residual { self.temporary(DType::F32, &[rows, n]) } else { out.clone() };
             let op = match activation {
-                Activation::Gelu(form) => gelu_of(form),
+                Activation::Gelu(form) => self.gelu_of(form),
                 Activation::Tanh => Unary::Tanh,
             };
             self.calls.push(Call::Unary(op, last, activated.clone()));

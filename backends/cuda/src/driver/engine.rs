@@ -30,7 +30,12 @@ pub(super) struct Stream {
 struct Loaded {
     modules: Vec<sys::CUmodule>,
     functions: HashMap<&'static str, Function>,
+    /// Bytes of dynamic shared memory that a kernel may have, where that is more than any kernel may.
+    shared: HashMap<String, u32>,
 }
+
+/// Dynamic shared memory that a kernel may have without being allowed more.
+const SHARED_WITHOUT_ASKING: u32 = 48 << 10;
 
 /// An open GPU.
 #[derive(Debug)]
@@ -106,6 +111,28 @@ impl DriverEngine {
         }
         (loaded.functions.get(kernel).copied())
             .ok_or_else(|| self.calls.error(node, kernel, 500, "there is no kernel of that name"))
+    }
+
+    /// Allows a kernel so much dynamic shared memory. What it may have is never lowered: another program's launch of the same kernel may
+    /// need more.
+    pub(super) fn allow_shared(
+        &self,
+        node: &str,
+        kernel: &str,
+        function: Function,
+        bytes: u32,
+    ) -> Result<()> {
+        use sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES as MOST;
+        let mut loaded = self.kernels.lock().unwrap_or_else(PoisonError::into_inner);
+        let allowed = loaded.shared.get(kernel).copied().unwrap_or(SHARED_WITHOUT_ASKING);
+        if bytes <= allowed {
+            return Ok(());
+        }
+        // SAFETY: the function is a loaded one.
+        let set = unsafe { result::function::set_function_attribute(function.0, MOST, bytes as i32) };
+        self.calls.check(node, "cuFuncSetAttribute", set)?;
+        loaded.shared.insert(kernel.to_owned(), bytes);
+        Ok(())
     }
 
     /// The stream, with the context current on this thread; refused once the device is lost.

@@ -71,9 +71,6 @@ impl Drop for DriverReplay {
     }
 }
 
-/// Bytes of dynamic shared memory that a kernel has without asking.
-const SHARED_WITHOUT_ASKING: u32 = 48 << 10;
-
 impl DriverReplay {
     pub(super) fn new(engine: Arc<DriverEngine>, recording: Recording) -> Result<Self> {
         let mut commands = Vec::with_capacity(recording.len());
@@ -184,14 +181,7 @@ fn prepare(engine: &DriverEngine, node: &str, command: Resolved) -> Result<Prepa
     Ok(match command {
         Resolved::Launch { kernel, grid, block, shared_bytes, arguments } => {
             let function = engine.function(node, &kernel)?;
-            if shared_bytes > SHARED_WITHOUT_ASKING {
-                use sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES as MOST;
-                // SAFETY: the function is a loaded one.
-                let set = unsafe {
-                    result::function::set_function_attribute(function.0, MOST, shared_bytes as i32)
-                };
-                engine.calls.check(node, "cuFuncSetAttribute", set)?;
-            }
+            engine.allow_shared(node, &kernel, function, shared_bytes)?;
             let word = |chunk: &[u8]| {
                 let mut word = [0; 8];
                 word[..chunk.len()].copy_from_slice(chunk);

@@ -114,7 +114,8 @@ pub(super) fn attention(plan: &mut StepPlan<'_, '_>, attention: &Attention) -> R
         Argument::U32(head_size as u32),
         Argument::F32(attention.scale as f32),
     ];
-    let grid = [groups, attention.heads];
+    // Without a sequence there are tokens of none, which the check of the ends finds.
+    let grid = [groups.max(1), attention.heads];
     plan.launch(kernel.name, grid, kernel.warps * WARP, kernel.shared_bytes, arguments)
 }
 

@@ -194,7 +194,7 @@ impl<'a> StepPlan<'_, 'a> {
         // What a grid may have along x and y.
         if x > i32::MAX as usize || y > 65_535 {
             return Err(Error::program(format!(
-                "{} ({}) needs {x} x {y} blocks, more than a grid has; run it in smaller batches",
+                "{} ({}) needs {x} x {y} blocks, more than a grid has; run it in smaller batches, or in parts of its columns",
                 self.step.name, self.step.op
             )));
         }

@@ -27,6 +27,11 @@ impl Tile {
     fn count(self, m: usize, n: usize) -> usize {
         self.blocks(m, n).iter().product()
     }
+
+    /// Whether at least half of a tile's rows and of its columns are the output's: what is beyond is computed in vain.
+    fn is_filled(self, m: usize, n: usize) -> bool {
+        2 * m >= self.rows && 2 * n >= self.columns
+    }
 }
 
 /// Bytes of scratch of a Linear: its bias, where that has another dtype.
@@ -116,7 +121,8 @@ impl MmaShape {
             shape(128, 64, 32, 4, 2 * PROCESSORS),
             shape(64, 64, 64, 4, PROCESSORS),
         ];
-        shapes.into_iter().find(|shape| shape.tile.count(m, n) >= shape.from).unwrap_or(smallest)
+        let fits = |shape: &Self| shape.tile.count(m, n) >= shape.from && shape.tile.is_filled(m, n);
+        shapes.into_iter().find(fits).unwrap_or(smallest)
     }
 
     /// For the tiles of all stages, of two bytes an element, and then for the sums of four warps.
@@ -180,12 +186,12 @@ impl Product {
         let stages = |tile: Tile, depth: usize| 2 * depth * (tile.rows + tile.columns + 8) * size_of::<f32>();
         for (side, threads) in [(128, 256), (64, 64)] {
             let tile = Tile { rows: side, columns: side };
-            if self.batch * tile.count(m, n) >= 2 * PROCESSORS {
+            if self.batch * tile.count(m, n) >= 2 * PROCESSORS && tile.is_filled(m, n) {
                 return (tile, threads, stages(tile, 8));
             }
         }
         let tile = Tile { rows: 32, columns: 32 };
-        // A group of threads for each chain of k.
+        // A group of threads for each chain of k, up to four.
         let groups = k.div_ceil(256).clamp(1, 4);
         (tile, groups * 64, groups * stages(tile, 32))
     }
