@@ -87,12 +87,19 @@ impl AscendBackend {
         }
     }
 
-    /// Asked on a thread of its own, since each thread has a current device and this one may be somebody's.
-    fn probe(&self, functions: Arc<Functions>) -> Result<Vec<DeviceInfo>> {
+    /// Asks on a thread of its own, since each thread has a current device and this one may be somebody's.
+    fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&str, &Calls) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let calls = Calls { functions: self.functions()?, device: self.name().into() };
         let name = self.name();
-        let asked = std::thread::spawn(move || describe(name, &functions)).join();
+        let asked = std::thread::spawn(move || question(name, &calls)).join();
         let asked = asked.map_err(|_| Error::program(format!("{name}: {PROBING} ended early")))?;
-        asked.map_err(|error| self.unusable(&error))
+        asked.map_err(|error| match error {
+            Error::Device { .. } => self.unusable(&error),
+            other => other,
+        })
     }
 }
 
@@ -111,54 +118,62 @@ impl Backend for AscendBackend {
         }
     }
 
+    /// Those that answer: one that is busy or broken does not hide the others.
     fn devices(&self) -> Result<Vec<DeviceInfo>> {
-        self.probe(self.functions()?)
+        self.ask(|name, calls| {
+            let (found, failed): (Vec<_>, Vec<_>) =
+                (0..count(calls)?).map(|ordinal| describe(name, calls, ordinal)).partition(Result::is_ok);
+            let found: Vec<DeviceInfo> = found.into_iter().flatten().collect();
+            match failed.into_iter().find_map(Result::err) {
+                Some(error) if found.is_empty() => Err(error),
+                _ => Ok(found),
+            }
+        })
     }
 
+    /// Asks that device and no other.
     fn open(&self, ordinal: usize) -> Result<Arc<dyn Device>> {
-        let functions = self.functions()?;
-        let mut devices = self.probe(functions.clone())?;
-        let count = devices.len();
-        if ordinal >= count {
-            return Err(Error::NoSuchDevice { backend: self.name().into(), ordinal, count });
-        }
-        let info = devices.swap_remove(ordinal);
-        let calls = Calls { functions, device: info.id.clone() };
+        let info = self.ask(move |name, calls| {
+            let count = count(calls)?;
+            if ordinal >= count {
+                return Err(Error::NoSuchDevice { backend: name.into(), ordinal, count });
+            }
+            describe(name, calls, ordinal)
+        })?;
+        let calls = Calls { functions: self.functions()?, device: info.id.clone() };
         Ok(Arc::new(AscendDevice::open(calls, info, ordinal, self.port)?))
     }
 }
 
-/// The devices, in the runtime's numbers, of which `ASCEND_RT_VISIBLE_DEVICES` leaves some out.
-fn describe(backend: &str, functions: &Arc<Functions>) -> Result<Vec<DeviceInfo>> {
-    let calls = Calls { functions: functions.clone(), device: backend.into() };
+/// How many devices there are; `ASCEND_RT_VISIBLE_DEVICES` leaves some out.
+fn count(calls: &Calls) -> Result<usize> {
     let mut count = 0_u32;
-    // SAFETY (of the calls here): numbers, and addresses of locals.
+    // SAFETY: writes a number.
     call!(calls, PROBING, runtime.aclrtGetDeviceCount(&mut count))?;
-    if count == 0 {
-        return Err(calls.error(PROBING, "aclrtGetDeviceCount", 0));
-    }
-    let driver = version(&calls);
-    (0..count as usize)
-        .map(|ordinal| {
-            call!(calls, PROBING, runtime.aclrtSetDevice(ordinal as i32))?;
-            let soc = soc_name(&calls);
-            let total = free_and_total(&calls).ok().map(|(_, total)| total as u64);
-            call!(calls, PROBING, runtime.aclrtResetDevice(ordinal as i32))?;
-            Ok(DeviceInfo {
-                id: format!("{backend}:{ordinal}"),
-                name: soc.unwrap_or_else(|| "an Ascend device without a name".into()),
-                driver: Some(driver.clone()),
-                memory_bytes: total,
-                dtypes: vec![DType::F32, DType::F16, DType::Bf16],
-                default_dtype: DType::F32,
-                prefers_packing: false,
-                prefers_buckets: false,
-                simulated: functions.simulated,
-                on_processor: functions.simulated,
-                numerics: numerics(),
-            })
-        })
-        .collect()
+    if count == 0 { Err(calls.gave_nothing(PROBING, "aclrtGetDeviceCount")) } else { Ok(count as usize) }
+}
+
+/// The device of that number in the runtime.
+fn describe(backend: &str, calls: &Calls, ordinal: usize) -> Result<DeviceInfo> {
+    // SAFETY (of the calls here): numbers.
+    call!(calls, PROBING, runtime.aclrtSetDevice(ordinal as i32))?;
+    let soc = soc_name(calls);
+    let total = free_and_total(calls).ok().map(|(_, total)| total as u64);
+    call!(calls, PROBING, runtime.aclrtResetDevice(ordinal as i32))?;
+    let simulated = calls.functions.simulated;
+    Ok(DeviceInfo {
+        id: format!("{backend}:{ordinal}"),
+        name: soc.unwrap_or_else(|| "an Ascend device without a name".into()),
+        driver: Some(version(calls)),
+        memory_bytes: total,
+        dtypes: vec![DType::F32, DType::F16, DType::Bf16],
+        default_dtype: DType::F32,
+        prefers_packing: false,
+        prefers_buckets: false,
+        simulated,
+        on_processor: simulated,
+        numerics: numerics(),
+    })
 }
 
 fn soc_name(calls: &Calls) -> Option<String> {

@@ -56,6 +56,18 @@ impl Calls {
         }
     }
 
+    /// That a function gave nothing, and no code.
+    pub(crate) fn gave_nothing(&self, node: &str, call: &str) -> Error {
+        let said = self.recent_message().unwrap_or_else(|| "without a word".into());
+        Error::Device {
+            device: self.device.clone(),
+            node: node.to_owned(),
+            call: call.to_owned(),
+            code: 0,
+            driver_text: format!("it gave nothing, {said}"),
+        }
+    }
+
     /// That a function is not there.
     pub(crate) fn absent(&self, node: &str, call: &str) -> Error {
         Error::Device {

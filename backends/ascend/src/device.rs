@@ -60,18 +60,18 @@ impl Device for AscendDevice {
 
     fn alloc(&self, bytes: usize, _usage: Usage) -> Result<Buffer> {
         let memory = Arc::new(Memory::new(&self.thread, bytes, true)?);
-        Ok(Arc::new(DeviceBuffer { device: self.info.id.clone(), memory, bytes }))
+        Ok(Arc::new(DeviceBuffer { memory, bytes }))
     }
 
     fn write(&self, destination: &Buffer, at: usize, source: &[u8]) -> Result<()> {
-        let buffer = DeviceBuffer::of(destination, &self.info.id)?;
+        let buffer = DeviceBuffer::of(destination, &self.thread, &self.info.id)?;
         buffer.fits(at, source.len())?;
         let (memory, source) = (buffer.memory.clone(), source.to_vec());
         self.thread.run(move |engine| engine.copy_in(memory.address + at as u64, &source))
     }
 
     fn read(&self, source: &Buffer, at: usize, destination: &mut [u8]) -> Result<()> {
-        let buffer = DeviceBuffer::of(source, &self.info.id)?;
+        let buffer = DeviceBuffer::of(source, &self.thread, &self.info.id)?;
         buffer.fits(at, destination.len())?;
         let (memory, bytes) = (buffer.memory.clone(), destination.len());
         let read = self.thread.run(move |engine| engine.copy_out(memory.address + at as u64, bytes))?;

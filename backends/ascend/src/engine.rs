@@ -17,6 +17,8 @@ use std::time::Duration;
 const OPENING: &str = "the opening of the device";
 const CLOSING: &str = "the closing of the device";
 const MEMORY: &str = "device memory";
+/// What no device has, and what can still be rounded up.
+const LARGEST: usize = isize::MAX as usize / 2;
 
 /// What is known of a run that was waited for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,9 +45,12 @@ pub(crate) struct Engine {
 impl Engine {
     /// Opens a device on this thread, which is the only one that may use it; sums in a fixed order where that is asked for.
     pub(crate) fn open(calls: Calls, ordinal: usize, fixed_order: bool) -> Result<Self> {
+        let number = ordinal as i32;
+        // SAFETY: a number. Before there is an engine: what was not set must not be reset.
+        call!(calls, OPENING, runtime.aclrtSetDevice(number))?;
         let mut engine = Self {
             calls,
-            ordinal: ordinal as i32,
+            ordinal: number,
             context: ptr::null_mut(),
             stream: ptr::null_mut(),
             pool: Pool::default(),
@@ -56,7 +61,6 @@ impl Engine {
         let calls = engine.calls.clone();
         // SAFETY (of the calls here): numbers, and addresses of fields that outlive the calls. What is made here is given back
         // when the engine is dropped, also if a later call fails.
-        call!(calls, OPENING, runtime.aclrtSetDevice(engine.ordinal))?;
         call!(calls, OPENING, runtime.aclrtCreateContext(&mut engine.context, engine.ordinal))?;
         call!(calls, OPENING, runtime.aclrtCreateStream(&mut engine.stream))?;
         call!(calls, OPENING, runtime.aclrtSetStreamFailureMode(engine.stream, ACL_STOP_ON_FAILURE))?;
@@ -97,6 +101,10 @@ impl Engine {
     /// Device memory of at least `bytes` bytes, all zero if that is asked for.
     pub(crate) fn allocate(&mut self, bytes: usize, zeroed: bool) -> Result<u64> {
         self.alive()?;
+        if bytes > LARGEST {
+            let free = free_and_total(&self.calls).ok().map(|(free, _)| free);
+            return Err(Error::OutOfMemory { device: self.calls.device.clone(), requested: bytes, free });
+        }
         let mut source = Runtime { calls: &self.calls };
         let address = self.pool.allocate(&mut source, bytes.max(1)).map_err(|error| {
             if Calls::is_out_of_memory(&error) {
@@ -150,6 +158,9 @@ impl Engine {
             return Ok(());
         }
         let (kind, bytes) = (aclrtMemcpyKind::HOST_TO_DEVICE, source.len());
+        // A run that was not waited for may still read what is there.
+        let waited = self.wait_for_stream("the run so far");
+        self.noted(waited)?;
         // SAFETY: the destination has the bytes, which the caller checked, and the source lives through the call.
         let copied = call!(
             self.calls,
@@ -165,7 +176,7 @@ impl Engine {
         let mut destination = vec![0; bytes];
         if bytes > 0 {
             let kind = aclrtMemcpyKind::DEVICE_TO_HOST;
-            let waited = self.wait_for_stream("a copy from the device");
+            let waited = self.wait_for_stream("the run so far");
             self.noted(waited)?;
             // SAFETY: as above, the other way round.
             let copied = call!(
@@ -192,7 +203,8 @@ impl Engine {
     /// Prepares a recording; its number.
     pub(crate) fn record(&mut self, recording: &Recording) -> Result<u64> {
         self.alive()?;
-        let replay = Replay::new(&self.calls, recording)?;
+        let prepared = Replay::new(&self.calls, recording);
+        let replay = self.noted(prepared)?;
         let number = self.next;
         self.next += 1;
         self.replays.insert(number, replay);
@@ -212,6 +224,12 @@ impl Engine {
             Some(replay) => replay.start(&self.calls, stream, workspace),
             None => Err(Error::program("a recording that was given back")),
         };
+        if started.is_err() {
+            // What was put on the stream before reads and writes memory that the caller takes for free again.
+            // SAFETY: the stream is of this thread's context. A fault of it is not what is told.
+            let _ = call!(self.calls, "the run so far", runtime.aclrtSynchronizeStream(stream));
+            self.calls.forget_errors();
+        }
         self.noted(started)
     }
 

@@ -12,18 +12,24 @@ use crate::replay::{ComputedIndex, RecordedStep, Recording, Transfer};
 use crate::staging::StagingLayout;
 use lockstep_hal::graph::{Constant, DType};
 use lockstep_hal::{Buffer, Cancel, Executable, Program, Result, Staged, Work};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// What a captured graph counts for among what rests, so that no more than some dozens do: A2 has 1984 streams, and graphs take of them.
+const GRAPH_CHARGE: usize = 1 << 20;
 
 /// A compiled program.
 pub(crate) struct AscendExecutable {
     device: String,
     program: Arc<Program>,
     list: CallList,
-    uploads: Uploads,
     layout: StagingLayout,
     recorded: Option<Recorded>,
     staging: Option<Staging>,
+    /// Below the recordings that read them, as is the scratch: what is dropped first waits for what runs.
+    uploads: Uploads,
     /// The arena, and behind it the device's side of the staging.
     scratch: Arc<Memory>,
     workspaces: Arc<SharedScratch>,
@@ -126,16 +132,20 @@ impl AscendExecutable {
 
     /// Checks the indices that are inputs of the program, before anything runs.
     fn check_inputs(&self, bytes: impl Fn(usize) -> Result<Vec<u8>>, given: Option<&[&[u8]]>) -> Result<()> {
+        let mut read: HashMap<usize, Vec<u8>> = HashMap::new();
         for step in &self.list.steps {
             for IndexCheck { index, rows } in &step.checks {
                 let Some(slot) = self.is_input(index.place) else { continue };
                 let length = index.count() * index.dtype.size();
-                match given.and_then(|given| given.get(slot)) {
-                    Some(input) => {
-                        check_index(&step.node, index.dtype, &input[..length.min(input.len())], *rows)?
-                    }
-                    None => check_index(&step.node, index.dtype, &bytes(slot)?[..length], *rows)?,
+                if let Some(input) = given.and_then(|given| given.get(slot)) {
+                    check_index(&step.node, index.dtype, &input[..length.min(input.len())], *rows)?;
+                    continue;
                 }
+                let input = match read.entry(slot) {
+                    Entry::Occupied(there) => there.into_mut(),
+                    Entry::Vacant(place) => place.insert(bytes(slot)?),
+                };
+                check_index(&step.node, index.dtype, &input[..length], *rows)?;
             }
         }
         Ok(())
@@ -200,7 +210,7 @@ impl Executable for AscendExecutable {
         self.begin(cancel)?;
         let memories = io
             .iter()
-            .map(|buffer| Ok(DeviceBuffer::of(buffer, &self.device)?.memory.clone()))
+            .map(|buffer| Ok(DeviceBuffer::of(buffer, &self.thread, &self.device)?.memory.clone()))
             .collect::<Result<Vec<_>>>()?;
         let read = |slot: usize| {
             let (memory, bytes) =
@@ -237,9 +247,10 @@ impl Executable for AscendExecutable {
         self.last.work
     }
 
-    /// What it pins on the host; scratch is shared, and weights are the device's.
+    /// What it pins on the host, and a charge for its captured graph, which takes of the device's streams; scratch is shared, and
+    /// weights are the device's.
     fn resting_bytes(&self) -> Option<usize> {
-        Some(self.layout.bytes())
+        Some(self.layout.bytes() + GRAPH_CHARGE)
     }
 }
 

@@ -9,6 +9,7 @@ use lockstep_ascend_abi::runtime::Runtime;
 use lockstep_ascend_abi::{Since, Symbol};
 use lockstep_hal::{Error, Result};
 use std::ffi::{CStr, OsString, c_void};
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 
@@ -29,12 +30,12 @@ pub(crate) struct Functions {
     pub(crate) ops: Ops,
     /// Whether any of the libraries is the simulator.
     pub(crate) simulated: bool,
-    /// They stay open as long as the functions are used.
-    _libraries: Vec<Library>,
+    /// Where the functions are.
+    _libraries: Vec<Opened>,
 }
 
 impl Functions {
-    fn of(libraries: Vec<Library>, newest: Since) -> Self {
+    fn of(libraries: Vec<Opened>, newest: Since) -> Self {
         let mut resolve = |symbol: &Symbol| {
             if symbol.since() > newest {
                 return None;
@@ -56,10 +57,15 @@ fn address(library: &Library, name: &CStr) -> Option<NonNull<c_void>> {
     NonNull::new(*symbol)
 }
 
+/// A library that stays open: it may have threads of its own, and no vendor promises that it can be closed.
+type Opened = ManuallyDrop<Library>;
+
 /// Opens a library; its initialisers run.
-fn open(path: &Path, flags: i32) -> std::result::Result<Library, String> {
+fn open(path: &Path, flags: i32) -> std::result::Result<Opened, String> {
     // SAFETY: loads a library that the user's environment names, or that lies beside this program; its initialisers are its own.
-    unsafe { Library::open(Some(path), RTLD_NOW | flags) }.map_err(|error| error.to_string())
+    unsafe { Library::open(Some(path), RTLD_NOW | flags) }
+        .map(ManuallyDrop::new)
+        .map_err(|error| error.to_string())
 }
 
 fn environment(name: &str) -> Option<OsString> {

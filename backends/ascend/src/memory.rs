@@ -22,6 +22,13 @@ impl Memory {
     }
 }
 
+impl Memory {
+    /// Whether that thread gave it.
+    pub(crate) fn is_of(&self, thread: &Arc<Thread>) -> bool {
+        Arc::ptr_eq(&self.thread, thread)
+    }
+}
+
 impl Drop for Memory {
     fn drop(&mut self) {
         let address = self.address;

@@ -60,7 +60,7 @@ impl Prepared {
         let mut phase = Phase { calls, node, symbol: call.symbol(), workspace: 0, executor: ptr::null_mut() };
         let execute = phase_one(&mut phase, &mut arguments, call)?;
         if phase.executor.is_null() {
-            return Err(calls.error(node, call.symbol(), 0));
+            return Err(calls.gave_nothing(node, call.symbol()));
         }
         let mut prepared = Self {
             node: node.clone(),

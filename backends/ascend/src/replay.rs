@@ -6,17 +6,22 @@ use crate::index::check_index;
 use crate::launch::{Call, View};
 use crate::prepare::Prepared;
 use lockstep_ascend_abi::event_flag::ACL_EVENT_TIME_LINE;
-use lockstep_ascend_abi::{aclmdlRI, aclmdlRICaptureMode, aclrtEvent, aclrtMemcpyKind, aclrtStream};
+use lockstep_ascend_abi::{
+    aclmdlRI, aclmdlRICaptureMode, aclmdlRICaptureStatus, aclrtEvent, aclrtMemcpyKind, aclrtStream,
+};
 use lockstep_hal::{Error, Result, Work};
 use std::ffi::c_void;
 use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// `0`: never capture.
+/// `0`: never capture. `1`: a program that cannot be captured is an error, which says why.
 const GRAPH_VARIABLE: &str = "LOCKSTEP_ASCEND_GRAPH";
 /// `1`: wait after each step of every run, so that any fault is laid to its node.
 const STEPWISE_VARIABLE: &str = "LOCKSTEP_ASCEND_STEPWISE";
+
+/// Where a capture that could not be ended is said to be.
+const STUCK: &str = "the end of the capture";
 
 /// A run's commands with every place an address.
 #[derive(Clone, Debug)]
@@ -72,7 +77,7 @@ impl ComputedIndex {
         let (to, from) = (bytes.as_mut_ptr().cast(), self.index.place as *const c_void);
         let kind = aclrtMemcpyKind::DEVICE_TO_HOST;
         // SAFETY: the stream is of this thread's context; the index has as many bytes, which are written by now.
-        call!(calls, node, runtime.aclrtSynchronizeStream(stream))?;
+        call!(calls, "the run so far", runtime.aclrtSynchronizeStream(stream))?;
         call!(calls, node, runtime.aclrtMemcpy(to, bytes.len(), from, bytes.len(), kind))?;
         check_index(node, self.index.dtype, &bytes, self.rows)
     }
@@ -177,7 +182,7 @@ impl Replay {
                 match self.capture(calls, stream, workspace) {
                     Ok(()) => self.next = Next::Launch,
                     // A stream that cannot be brought back from its capture is of no use.
-                    Err(error) if is_stuck(&error) => return Err(error),
+                    Err(error) if is_stuck(&error) || says(GRAPH_VARIABLE, "1") => return Err(error),
                     // The libraries' own limits; what was not captured runs operator by operator.
                     Err(error) => {
                         tracing::warn!("no graph is captured: {error}");
@@ -239,6 +244,11 @@ impl Replay {
             call!(calls, node, runtime.aclrtMemcpyAsync(to, bytes, from, bytes, kind, stream))
         };
         transfer("the inputs", self.recording.copy_in, aclrtMemcpyKind::HOST_TO_DEVICE)?;
+        if stepwise {
+            // What ran before, and the copy, are not laid to the first step.
+            // SAFETY: the stream is of this thread's context.
+            call!(calls, "what ran before", runtime.aclrtSynchronizeStream(stream))?;
+        }
         for (step, prepared) in self.recording.steps.iter().zip(&mut self.prepared) {
             for computed in &step.checks {
                 computed.check(calls, &step.node, stream)?;
@@ -261,16 +271,31 @@ impl Replay {
         call!(calls, node, capture.aclmdlRICaptureBegin(stream, mode))?;
         let submitted = self.submit(calls, stream, workspace, false);
         // SAFETY: on the thread that began it; writes the graph. It ends also where it failed, so that the stream can be used.
-        let ended = call!(calls, node, capture.aclmdlRICaptureEnd(stream, &mut self.graph));
-        // What was not submitted is why it did not end well, unless it did not end at all.
+        let ended = call!(calls, STUCK, capture.aclmdlRICaptureEnd(stream, &mut self.graph));
+        // Why it did not end well is what could not be submitted, unless the stream is still being captured.
         match (submitted, ended) {
+            (Ok(()), Ok(())) => {}
             (Err(error), Ok(())) => return Err(error),
-            (_, ended) => ended?,
+            (submitted, Err(ended)) => {
+                if self.is_captured(calls, stream) {
+                    return Err(ended);
+                }
+                return Err(submitted.err().unwrap_or_else(|| Error::program(ended.to_string())));
+            }
         }
         if self.graph.is_null() {
             return Err(Error::program("the capture gave no graph"));
         }
         Ok(())
+    }
+
+    /// Whether the stream is still being captured; where the libraries do not say, it is not.
+    fn is_captured(&self, calls: &Calls, stream: aclrtStream) -> bool {
+        let (mut status, mut graph) = (aclmdlRICaptureStatus::NONE, ptr::null_mut());
+        // SAFETY: the stream is of this thread's context; writes two locals.
+        let asked =
+            call!(calls, "the capture", capture.aclmdlRICaptureGetInfo(stream, &mut status, &mut graph));
+        asked.is_ok() && status != aclmdlRICaptureStatus::NONE
     }
 
     /// Waits for a run that was started; how long it took on the device, where it was measured.
@@ -318,12 +343,16 @@ impl Replay {
 
 /// Whether a capture could not be ended, so that its stream takes nothing else.
 pub(crate) fn is_stuck(error: &Error) -> bool {
-    matches!(error, Error::Device { call, .. } if call == "aclmdlRICaptureEnd")
+    matches!(error, Error::Device { node, .. } if node == STUCK)
+}
+
+/// Whether a variable of the environment has that value.
+fn says(variable: &str, value: &str) -> bool {
+    std::env::var_os(variable).is_some_and(|said| said == value)
 }
 
 /// How runs go on after the first.
 fn after_the_first(calls: &Calls, whole: bool) -> Next {
-    let says = |variable: &str, value: &str| std::env::var_os(variable).is_some_and(|said| said == value);
     let can_capture = calls.functions.capture.aclmdlRICaptureBegin.is_some()
         && calls.functions.capture.aclmdlRICaptureEnd.is_some()
         && calls.functions.capture.aclmdlRIExecuteAsync.is_some();

@@ -60,7 +60,7 @@ impl<'a> Arguments<'a> {
         keep: impl FnOnce(*const T) -> Argument,
     ) -> Result<*mut T> {
         if made.is_null() {
-            return Err(self.calls.error(self.node, call, 0));
+            return Err(self.calls.gave_nothing(self.node, call));
         }
         self.kept.push(keep(made));
         Ok(made)
@@ -86,7 +86,7 @@ impl<'a> Arguments<'a> {
                 view.place as *mut c_void,
             )
         };
-        if made.is_null() { Err(self.calls.error(self.node, "aclCreateTensor", 0)) } else { Ok(made) }
+        if made.is_null() { Err(self.calls.gave_nothing(self.node, "aclCreateTensor")) } else { Ok(made) }
     }
 
     /// A tensor over device memory.
@@ -111,7 +111,7 @@ impl<'a> Arguments<'a> {
             Ok(list) if !list.is_null() => self.created("aclCreateTensorList", list, Argument::List),
             other => {
                 self.kept.extend(tensors.into_iter().map(Argument::Tensor));
-                other.and_then(|_| Err(self.calls.error(self.node, "aclCreateTensorList", 0)))
+                other.and_then(|_| Err(self.calls.gave_nothing(self.node, "aclCreateTensorList")))
             }
         }
     }

@@ -69,7 +69,7 @@ fn every_op_holds_in_every_dtype_and_task() {
 }
 
 #[test]
-fn a_run_is_one_submission_from_the_third_on_and_nothing_is_waited_for() {
+fn a_run_is_one_submission_from_the_second_on_and_nothing_is_waited_for() {
     let (_, session) = session(simulated(), "document-classifier", DType::F16);
     let batch = inputs(&[7, 12, 3]);
     let first = logits(&session, &batch);

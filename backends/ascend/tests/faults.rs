@@ -5,9 +5,10 @@ mod child;
 mod counts;
 
 use lockstep_ascend::AscendBackend;
-use lockstep_runtime::graph::{BinaryOp, DType, GraphBuilder, Op, TensorType};
+use lockstep_hal::{Cancel, Usage};
+use lockstep_runtime::graph::{BinaryOp, DType, GraphBuilder, Linear, Op, TensorType};
 use lockstep_runtime::tensor::HostTensor;
-use lockstep_runtime::{Backend, Error, Session};
+use lockstep_runtime::{Backend, Error, RunOptions, Session};
 use std::error::Error as _;
 
 const FAIL: &str = "LOCKSTEP_ASCEND_SIM_FAIL";
@@ -182,6 +183,43 @@ fn a_fault_in_a_captured_run_is_told_when_it_is_waited_for_and_by_node_when_step
         "{}",
         stepwise.said
     );
+}
+
+/// Its weights are an allocation of their own, which the runtime gives back at once, whatever reads it.
+#[test]
+fn a_program_that_is_dropped_while_it_runs_is_waited_for() {
+    if child::case().is_some() {
+        let mut builder = GraphBuilder::new();
+        let x = builder.input("x", TensorType::fixed(DType::F32, &[512, 1024])).unwrap();
+        let weight = HostTensor::from_slice(&[1024, 1024], &vec![0.5_f32; 1 << 20]).unwrap();
+        let weight = builder.constant("weight", weight);
+        let linear = Op::Linear(Linear { bias: false, activation: None, residual: false });
+        let y = builder.single("product", linear, &[x, weight]).unwrap();
+        builder.output("y", y).unwrap();
+        let device = AscendBackend::simulator().open(0).unwrap();
+        let graph = builder.finish().unwrap();
+        let session = Session::builder(graph).device(device.clone()).build().unwrap();
+        let x = HostTensor::zeros(DType::F32, &[512, 1024]).unwrap();
+        let (bound, _) = session.bind(&[("x", &x)], &RunOptions::new()).unwrap();
+        let bytes = |id: &lockstep_hal::OperandId| bound.program.operand(*id).bytes();
+        let io: Vec<_> =
+            bound.program.io().iter().map(|id| device.alloc(bytes(id), Usage::Input).unwrap()).collect();
+        let mut executable = device.clone().compile(bound.program.clone()).unwrap();
+        // The first run waits after each step, and the second captures.
+        for _ in 0..3 {
+            executable.submit(&io, &Cancel::new()).unwrap();
+            executable.wait().unwrap();
+        }
+        executable.submit(&io, &Cancel::new()).unwrap();
+        drop(executable);
+        // A kernel that met memory that is gone would have lost the device.
+        device.read(&io[0], 0, &mut [0; 4]).unwrap();
+        drop((io, device, session, bound));
+        counts::assert_nothing_is_left();
+        return;
+    }
+    let ran = child::run("a_program_that_is_dropped_while_it_runs_is_waited_for", "here", &[]);
+    assert!(ran.ended_well, "{}", ran.said);
 }
 
 /// The simulator's operators ask for scratch and overwrite it: it is nobody else's memory.

@@ -19,13 +19,14 @@ pub(crate) struct CudaExecutable {
     engine: Arc<dyn Engine>,
     program: Arc<Program>,
     list: LaunchList,
+    layout: StagingLayout,
+    recorded: Option<Recorded>,
+    staging: Option<Staging>,
+    /// Below the recordings that read them, as is all other memory: what is dropped first waits for what runs.
     uploads: Uploads,
     /// The arena, and behind it the device's side of the staging.
     scratch: Arc<dyn Memory>,
-    layout: StagingLayout,
     findings: Arc<dyn Memory>,
-    recorded: Option<Recorded>,
-    staging: Option<Staging>,
     /// Of the last run, however it was given its memory.
     device_time: Option<Duration>,
 }

@@ -7,7 +7,7 @@ use lockstep_hal::Result;
 use lockstep_hal::graph::DType;
 
 impl Lowering<'_> {
-    fn check(&mut self, axis: usize) -> Result<()> {
+    pub(super) fn check(&mut self, axis: usize) -> Result<()> {
         let rows = self.operand(0)?.shape[axis];
         let index = self.input(1)?;
         if index.count() > 0 {

@@ -162,7 +162,11 @@ struct Lowering<'a> {
 impl Lowering<'_> {
     fn lower(&mut self) -> Result<()> {
         if self.out()?.count() == 0 {
-            return Ok(());
+            // Nothing is computed, and what is wrong is wrong all the same.
+            return match self.op {
+                Op::Gather { axis } | Op::IndexAdd { axis } => self.check(*axis),
+                _ => Ok(()),
+            };
         }
         match self.op {
             Op::Unary(op) => self.unary(*op),
