@@ -224,13 +224,15 @@ impl Engine {
             Some(replay) => replay.start(&self.calls, stream, workspace),
             None => Err(Error::program("a recording that was given back")),
         };
+        // First what the run itself met: it names the node.
+        let started = self.noted(started);
         if started.is_err() {
-            // What was put on the stream before reads and writes memory that the caller takes for free again.
-            // SAFETY: the stream is of this thread's context. A fault of it is not what is told.
-            let _ = call!(self.calls, "the run so far", runtime.aclrtSynchronizeStream(stream));
-            self.calls.forget_errors();
+            // What was put on the stream before reads and writes memory that the caller takes for free again. A fault of it is not
+            // what is told now, and what comes after it on a stream is skipped.
+            let waited = self.wait_for_stream("the run so far");
+            let _ = self.noted(waited);
         }
-        self.noted(started)
+        started
     }
 
     /// Waits for a recording that was started.
@@ -249,7 +251,10 @@ impl Engine {
     /// Gives a recording back.
     pub(crate) fn forget(&mut self, number: u64) {
         if let Some(mut replay) = self.replays.remove(&number) {
-            replay.destroy(&self.calls, self.stream);
+            // Nobody asks any more how its last run ended, and what comes after a fault on a stream is skipped.
+            let ended = replay.finish(&self.calls, self.stream);
+            let _ = self.noted(ended);
+            replay.destroy(&self.calls);
         }
     }
 }

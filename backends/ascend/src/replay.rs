@@ -90,7 +90,7 @@ pub(crate) struct Replay {
     prepared: Vec<Vec<Prepared>>,
     graph: aclmdlRI,
     next: Next,
-    /// Before and after a run, on the stream; null until they are needed, or where the device keeps no time.
+    /// Before and after a run, on the stream.
     events: [aclrtEvent; 2],
     is_timed: bool,
     is_running: bool,
@@ -115,7 +115,7 @@ impl Replay {
         match made {
             Ok(()) => Ok(replay),
             Err(error) => {
-                replay.destroy(calls, ptr::null_mut());
+                replay.destroy(calls);
                 Err(error)
             }
         }
@@ -300,12 +300,9 @@ impl Replay {
 
     /// Waits for a run that was started; how long it took on the device, where it was measured.
     pub(crate) fn wait(&mut self, calls: &Calls, stream: aclrtStream) -> Result<Option<Duration>> {
-        if !std::mem::take(&mut self.is_running) {
-            return Ok(None);
-        }
-        // SAFETY: the stream is of this thread's context.
-        call!(calls, "the run", runtime.aclrtSynchronizeStream(stream))?;
-        if !self.is_timed {
+        let was_running = self.is_running;
+        self.finish(calls, stream)?;
+        if !(was_running && self.is_timed) {
             return Ok(None);
         }
         let mut milliseconds = 0.0_f32;
@@ -315,13 +312,17 @@ impl Replay {
         Ok(Some(Duration::from_secs_f64(f64::from(milliseconds.max(0.0)) / 1e3)))
     }
 
-    /// Gives everything back, after what may still run.
-    pub(crate) fn destroy(&mut self, calls: &Calls, stream: aclrtStream) {
-        if std::mem::take(&mut self.is_running) && !stream.is_null() {
-            // A fault of the run is its own; here it only matters that nothing runs any more.
-            // SAFETY: the stream is of this thread's context.
-            let _ = call!(calls, "the run", runtime.aclrtSynchronizeStream(stream));
+    /// Waits for a run that may be under way.
+    pub(crate) fn finish(&mut self, calls: &Calls, stream: aclrtStream) -> Result<()> {
+        if !std::mem::take(&mut self.is_running) {
+            return Ok(());
         }
+        // SAFETY: the stream is of this thread's context.
+        call!(calls, "the run", runtime.aclrtSynchronizeStream(stream))
+    }
+
+    /// Gives everything back; nothing of it runs any more.
+    pub(crate) fn destroy(&mut self, calls: &Calls) {
         let mut given_back = Vec::new();
         if !self.graph.is_null() {
             // SAFETY: captured once, destroyed once, and it does not run.
