@@ -5,15 +5,19 @@ use crate::calls::Calls;
 use crate::engine::Engine;
 use crate::executable::{AscendExecutable, scratch_bytes};
 use crate::kernels::{ALIGNMENT, PADDING, compile};
-use crate::memory::{Memory, SharedScratch, UploadKey, Uploads};
+use crate::memory::{Memory, UploadKey, Uploads};
 use crate::owner::Owner;
 use crate::port::Port;
 use crate::support;
 use lockstep_hal::{
-    Buffer, Device, DeviceInfo, Error, Executable, MemRules, OpQuery, Program, Result, Support, Usage,
-    WeightCache,
+    Buffer, Device, DeviceInfo, Error, Executable, MemRules, OpQuery, Program, RawBuffer, Result,
+    SharedScratch, Support, Usage, WeightCache,
 };
 use std::sync::Arc;
+
+/// How memory is laid out.
+pub(crate) const MEM_RULES: MemRules =
+    MemRules { alignment: ALIGNMENT, padding: PADDING, largest_allocation: isize::MAX as usize };
 
 /// The thread that owns an open device.
 pub(crate) type Thread = Owner<Engine>;
@@ -24,9 +28,9 @@ pub(crate) struct AscendDevice {
     info: DeviceInfo,
     port: Port,
     uploads: WeightCache<UploadKey, Memory>,
-    scratch: SharedScratch,
+    scratch: SharedScratch<Memory>,
     /// Of operators, which run while a program's scratch is in use.
-    workspaces: Arc<SharedScratch>,
+    workspaces: Arc<SharedScratch<Memory>>,
     thread: Arc<Thread>,
 }
 
@@ -51,7 +55,7 @@ impl Device for AscendDevice {
     }
 
     fn mem_rules(&self) -> MemRules {
-        MemRules { alignment: ALIGNMENT, padding: PADDING, largest_allocation: isize::MAX as usize }
+        MEM_RULES
     }
 
     fn support(&self, query: &OpQuery<'_>) -> Support {
@@ -65,14 +69,14 @@ impl Device for AscendDevice {
 
     fn write(&self, destination: &Buffer, at: usize, source: &[u8]) -> Result<()> {
         let buffer = DeviceBuffer::of(destination, &self.thread, &self.info.id)?;
-        buffer.fits(at, source.len())?;
+        buffer.check_range(at, source.len())?;
         let (memory, source) = (buffer.memory.clone(), source.to_vec());
         self.thread.run(move |engine| engine.copy_in(memory.address + at as u64, &source))
     }
 
     fn read(&self, source: &Buffer, at: usize, destination: &mut [u8]) -> Result<()> {
         let buffer = DeviceBuffer::of(source, &self.thread, &self.info.id)?;
-        buffer.fits(at, destination.len())?;
+        buffer.check_range(at, destination.len())?;
         let (memory, bytes) = (buffer.memory.clone(), destination.len());
         let read = self.thread.run(move |engine| engine.copy_out(memory.address + at as u64, bytes))?;
         destination.copy_from_slice(&read);
@@ -90,7 +94,7 @@ impl Device for AscendDevice {
         let (list, constants) = compile(&program, self.port)?;
         let checked = constants.clone();
         let uploads = Uploads::new(&self.thread, &self.uploads, constants)?;
-        let scratch = self.scratch.of(&self.thread, scratch_bytes(&program))?;
+        let scratch = self.scratch.of(scratch_bytes(&program), Memory::shared(&self.thread))?;
         let executable = AscendExecutable::new(
             self.info.id.clone(),
             &self.thread,

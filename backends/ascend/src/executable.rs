@@ -2,22 +2,23 @@
 //! with its own staging.
 
 use crate::buffer::DeviceBuffer;
-use crate::device::Thread;
+use crate::device::{MEM_RULES, Thread};
 use crate::engine::Finished;
 use crate::index::check_index;
 use crate::kernels::padded;
 use crate::launch::{CallList, IndexCheck, Place};
-use crate::memory::{Addresses, Memory, Pinned, SharedScratch, Uploads};
+use crate::memory::{Addresses, Memory, Pinned, Uploads};
 use crate::replay::{ComputedIndex, RecordedStep, Recording, Transfer};
-use crate::staging::StagingLayout;
 use lockstep_hal::graph::{Constant, DType};
-use lockstep_hal::{Buffer, Cancel, Executable, Program, Result, Staged, Work};
+use lockstep_hal::{Buffer, Cancel, Executable, Program, Result, SharedScratch, Staged, StagingLayout, Work};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What a captured graph counts for among what rests, so that no more than some dozens do: A2 has 1984 streams, and graphs take of them.
+/// What a captured graph counts for among what rests, so that a session's usual cache keeps some dozens: A2 has 1984 streams, and graphs
+/// take of them.
 const GRAPH_CHARGE: usize = 1 << 20;
 
 /// A compiled program.
@@ -32,7 +33,7 @@ pub(crate) struct AscendExecutable {
     uploads: Uploads,
     /// The arena, and behind it the device's side of the staging.
     scratch: Arc<Memory>,
-    workspaces: Arc<SharedScratch>,
+    workspaces: Arc<SharedScratch<Memory>>,
     thread: Arc<Thread>,
     last: Finished,
 }
@@ -45,12 +46,12 @@ struct Handle {
 }
 
 impl Handle {
-    fn new(thread: &Arc<Thread>, workspaces: &SharedScratch, recording: Recording) -> Result<Self> {
+    fn new(thread: &Arc<Thread>, workspaces: &SharedScratch<Memory>, recording: Recording) -> Result<Self> {
         let (number, bytes) = thread.run(move |engine| {
             let number = engine.record(&recording)?;
             Ok((number, engine.workspace_bytes(number)))
         })?;
-        match workspaces.of(thread, bytes) {
+        match workspaces.of(bytes, Memory::shared(thread)) {
             Ok(workspace) => Ok(Self { thread: thread.clone(), number, workspace }),
             Err(error) => {
                 thread.later(move |engine| engine.forget(number));
@@ -94,7 +95,7 @@ impl AscendExecutable {
     pub(crate) fn new(
         device: String,
         thread: &Arc<Thread>,
-        (scratch, workspaces): (Arc<Memory>, &Arc<SharedScratch>),
+        (scratch, workspaces): (Arc<Memory>, &Arc<SharedScratch<Memory>>),
         program: Arc<Program>,
         list: CallList,
         constants: &[(Constant, DType)],
@@ -107,7 +108,7 @@ impl AscendExecutable {
                 }
             }
         }
-        let layout = StagingLayout::new(&program);
+        let layout = StagingLayout::new(&program, MEM_RULES);
         Ok(Self {
             device,
             program,
@@ -130,22 +131,17 @@ impl AscendExecutable {
         }
     }
 
-    /// Checks the indices that are inputs of the program, before anything runs.
-    fn check_inputs(&self, bytes: impl Fn(usize) -> Result<Vec<u8>>, given: Option<&[&[u8]]>) -> Result<()> {
-        let mut read: HashMap<usize, Vec<u8>> = HashMap::new();
+    /// Checks the indices that are inputs of the program, before anything runs; `bytes` gives an input's, and is asked once for each.
+    fn check_inputs<'a>(&self, bytes: impl Fn(usize) -> Result<Cow<'a, [u8]>>) -> Result<()> {
+        let mut inputs = HashMap::new();
         for step in &self.list.steps {
             for IndexCheck { index, rows } in &step.checks {
                 let Some(slot) = self.is_input(index.place) else { continue };
-                let length = index.count() * index.dtype.size();
-                if let Some(input) = given.and_then(|given| given.get(slot)) {
-                    check_index(&step.node, index.dtype, &input[..length.min(input.len())], *rows)?;
-                    continue;
-                }
-                let input = match read.entry(slot) {
+                let input = match inputs.entry(slot) {
                     Entry::Occupied(there) => there.into_mut(),
                     Entry::Vacant(place) => place.insert(bytes(slot)?),
                 };
-                check_index(&step.node, index.dtype, &input[..length], *rows)?;
+                check_index(&step.node, index.dtype, input, *rows)?;
             }
         }
         Ok(())
@@ -173,8 +169,8 @@ impl AscendExecutable {
         }
         let pinned = Pinned::new(&self.thread, self.layout.bytes())?;
         let (host, device) = (pinned.address, self.scratch.address + staging_at(&self.program) as u64);
-        let io: Vec<u64> = self.layout.slots().map(|at| device + at as u64).collect();
-        let [inputs, outputs] = self.layout.copies();
+        let io: Vec<u64> = self.layout.starts().map(|at| device + at as u64).collect();
+        let (inputs, outputs) = (self.layout.inputs(), self.layout.outputs());
         let mut recording = self.recording(&io);
         if !inputs.is_empty() {
             recording.copy_in = Some(Transfer { from: host, to: device, bytes: inputs.len() });
@@ -196,7 +192,7 @@ impl AscendExecutable {
 
 /// Bytes of a program's own scratch: the arena, and behind it the device's side of the staging.
 pub(crate) fn scratch_bytes(program: &Program) -> usize {
-    staging_at(program) + StagingLayout::new(program).bytes()
+    staging_at(program) + StagingLayout::new(program, MEM_RULES).bytes()
 }
 
 /// Where the staging begins behind the arena.
@@ -215,9 +211,9 @@ impl Executable for AscendExecutable {
         let read = |slot: usize| {
             let (memory, bytes) =
                 (memories[slot].clone(), self.program.operand(self.program.io()[slot]).bytes());
-            self.thread.run(move |engine| engine.copy_out(memory.address, bytes))
+            self.thread.run(move |engine| engine.copy_out(memory.address, bytes)).map(Cow::Owned)
         };
-        self.check_inputs(read, None)?;
+        self.check_inputs(read)?;
         let addresses: Vec<u64> = memories.iter().map(|memory| memory.address).collect();
         if self.recorded.as_ref().is_none_or(|recorded| recorded.io != addresses) {
             self.recorded = None;
@@ -258,13 +254,13 @@ impl Staged for AscendExecutable {
     fn run(&mut self, inputs: &[&[u8]], outputs: &mut [&mut [u8]], cancel: &Cancel) -> Result<()> {
         self.begin(cancel)?;
         self.stage()?;
-        let Some(staging) = &mut self.staging else { return Ok(()) };
-        self.layout.put(&mut staging.pinned, inputs)?;
         self.last = Finished::default();
-        self.check_inputs(|_| Ok(Vec::new()), Some(inputs))?;
+        self.layout.check_inputs(inputs)?;
+        self.check_inputs(|slot| Ok(Cow::Borrowed(inputs[slot])))?;
         let Some(staging) = &mut self.staging else { return Ok(()) };
+        self.layout.put(staging.pinned.bytes(), inputs)?;
         staging.handle.start()?;
         self.last = staging.handle.wait()?;
-        self.layout.get(&mut staging.pinned, outputs)
+        self.layout.get(staging.pinned.bytes(), outputs)
     }
 }

@@ -22,7 +22,6 @@ mod port;
 mod prepare;
 mod profile;
 mod replay;
-mod staging;
 mod support;
 mod tensors;
 

@@ -1,28 +1,30 @@
-//! Device memory and pinned memory as handles, constants once per device, and the scratch that programs share.
+//! Device memory and pinned memory as handles, constants once per device, and the addresses of a run.
 
 use crate::device::Thread;
 use crate::launch::Place;
 use lockstep_hal::graph::{Constant, ConstantKey, DType};
 use lockstep_hal::{Result, WeightCache};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
 /// Device memory; given back when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Memory {
     thread: Arc<Thread>,
     pub(crate) address: u64,
-    pub(crate) bytes: usize,
 }
 
 impl Memory {
     /// At least `bytes` bytes, zeros if that is asked for.
     pub(crate) fn new(thread: &Arc<Thread>, bytes: usize, zeroed: bool) -> Result<Self> {
         let address = thread.run(move |engine| engine.allocate(bytes, zeroed))?;
-        Ok(Self { thread: thread.clone(), address, bytes })
+        Ok(Self { thread: thread.clone(), address })
     }
-}
 
-impl Memory {
+    /// Allocates what several programs share.
+    pub(crate) fn shared(thread: &Arc<Thread>) -> impl Fn(usize) -> Result<Arc<Self>> {
+        move |bytes| Self::new(thread, bytes, false).map(Arc::new)
+    }
+
     /// Whether that thread gave it.
     pub(crate) fn is_of(&self, thread: &Arc<Thread>) -> bool {
         Arc::ptr_eq(&self.thread, thread)
@@ -93,31 +95,6 @@ impl Uploads {
             })
         };
         Ok(Self(constants.into_iter().map(upload).collect::<Result<_>>()?))
-    }
-}
-
-/// Scratch that the programs of a device use one after another on its one stream.
-#[derive(Debug, Default)]
-pub(crate) struct SharedScratch(Mutex<Vec<Weak<Memory>>>);
-
-impl SharedScratch {
-    /// Scratch of at least that many bytes. What is there is shared where it is large enough; else there is more, in powers
-    /// of two, and the old goes with the last program that has it.
-    pub(crate) fn of(&self, thread: &Arc<Thread>, bytes: usize) -> Result<Arc<Memory>> {
-        let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.retain(|there| there.strong_count() > 0);
-        let large_enough = shared.iter().filter_map(Weak::upgrade).find(|there| there.bytes >= bytes);
-        if let Some(there) = large_enough {
-            return Ok(there);
-        }
-        // Where that is too much, just enough may not be.
-        let ample = bytes.checked_next_power_of_two().map(|ample| Memory::new(thread, ample, false));
-        let memory = Arc::new(match ample {
-            Some(Ok(memory)) => memory,
-            _ => Memory::new(thread, bytes, false)?,
-        });
-        shared.push(Arc::downgrade(&memory));
-        Ok(memory)
     }
 }
 

@@ -24,16 +24,6 @@ impl DeviceBuffer {
             ))
         })
     }
-
-    pub(crate) fn fits(&self, at: usize, len: usize) -> Result<()> {
-        if at.checked_add(len).is_none_or(|end| end > self.bytes) {
-            return Err(Error::program(format!(
-                "{len} bytes at {at} do not lie in a buffer of {}",
-                self.bytes
-            )));
-        }
-        Ok(())
-    }
 }
 
 impl RawBuffer for DeviceBuffer {

@@ -4,23 +4,27 @@ use crate::buffer::DeviceBuffer;
 use crate::engine::{Engine, Memory};
 use crate::executable::CudaExecutable;
 use crate::kernels::compile;
-use crate::memory::{SharedScratch, UploadKey, Uploads};
+use crate::memory::{UploadKey, Uploads};
 use crate::support;
 use lockstep_hal::{
-    Buffer, Device, DeviceInfo, Error, Executable, MemRules, OpQuery, Program, Result, Support, Usage,
-    WeightCache,
+    Buffer, Device, DeviceInfo, Error, Executable, MemRules, OpQuery, Program, RawBuffer, Result,
+    SharedScratch, Support, Usage, WeightCache,
 };
 use std::sync::Arc;
 
 /// What `cuMemAlloc` aligns to, and what every load of 16 bytes needs.
 pub(crate) const ALIGNMENT: usize = 256;
 
+/// How memory is laid out.
+pub(crate) const MEM_RULES: MemRules =
+    MemRules { alignment: ALIGNMENT, padding: 0, largest_allocation: isize::MAX as usize };
+
 /// A CUDA device, whatever executes its launch lists.
 #[derive(Debug)]
 pub struct CudaDevice {
     engine: Arc<dyn Engine>,
     uploads: WeightCache<UploadKey, Arc<dyn Memory>>,
-    scratch: SharedScratch,
+    scratch: SharedScratch<dyn Memory>,
 }
 
 impl CudaDevice {
@@ -36,7 +40,7 @@ impl Device for CudaDevice {
     }
 
     fn mem_rules(&self) -> MemRules {
-        MemRules { alignment: ALIGNMENT, padding: 0, largest_allocation: isize::MAX as usize }
+        MEM_RULES
     }
 
     fn support(&self, query: &OpQuery<'_>) -> Support {
@@ -51,13 +55,13 @@ impl Device for CudaDevice {
 
     fn write(&self, destination: &Buffer, at: usize, source: &[u8]) -> Result<()> {
         let buffer = DeviceBuffer::of(destination, &self.info().id)?;
-        buffer.fits(at, source.len())?;
+        buffer.check_range(at, source.len())?;
         self.engine.copy_in(buffer.memory.as_ref(), at, source)
     }
 
     fn read(&self, source: &Buffer, at: usize, destination: &mut [u8]) -> Result<()> {
         let buffer = DeviceBuffer::of(source, &self.info().id)?;
-        buffer.fits(at, destination.len())?;
+        buffer.check_range(at, destination.len())?;
         self.engine.copy_out(buffer.memory.as_ref(), at, destination)
     }
 

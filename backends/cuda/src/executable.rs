@@ -5,12 +5,13 @@
 //! dozens of captured programs cost no more memory than the largest.
 
 use crate::buffer::DeviceBuffer;
-use crate::device::ALIGNMENT;
-use crate::engine::{Engine, Memory, Recording, Replay, Resolved};
+use crate::device::{ALIGNMENT, MEM_RULES};
+use crate::engine::{Engine, Memory, Pinned, Recording, Replay, Resolved};
 use crate::launch::{Argument, Command, FINDING_BYTES, LaunchList};
-use crate::memory::{Addresses, SharedScratch, Uploads, io_addresses};
-use crate::staging::{Staging, StagingLayout};
-use lockstep_hal::{Buffer, Cancel, Error, Executable, Program, Result, Staged};
+use crate::memory::{Addresses, Uploads, io_addresses};
+use lockstep_hal::{
+    Buffer, Cancel, Error, Executable, Program, Result, SharedScratch, Staged, StagingLayout,
+};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,17 +39,25 @@ struct Recorded {
     _buffers: Vec<Arc<dyn Memory>>,
 }
 
+/// A recording from pinned memory to pinned memory. The replay comes first: it is dropped first.
+struct Staging {
+    replay: Box<dyn Replay>,
+    pinned: Box<dyn Pinned>,
+}
+
 impl CudaExecutable {
     pub(crate) fn new(
         engine: Arc<dyn Engine>,
-        scratch: &SharedScratch,
+        shared: &SharedScratch<dyn Memory>,
         program: Arc<Program>,
         list: LaunchList,
         uploads: Uploads,
     ) -> Result<Self> {
-        let layout = StagingLayout::new(&program, list.findings.len());
-        let scratch = scratch.of(engine.as_ref(), staging_at(&program) + layout.bytes())?;
-        let findings = engine.allocate(list.findings.len() * FINDING_BYTES)?;
+        let layout = StagingLayout::new(&program, MEM_RULES);
+        let findings = list.findings.len() * FINDING_BYTES;
+        let scratch = staging_at(&program) + layout.bytes() + findings;
+        let scratch = shared.of(scratch, |bytes| engine.allocate(bytes))?;
+        let findings = engine.allocate(findings)?;
         Ok(Self {
             engine,
             program,
@@ -84,16 +93,18 @@ impl CudaExecutable {
         if self.staging.is_some() {
             return Ok(());
         }
-        let pinned = self.engine.allocate_pinned(self.layout.bytes())?;
+        let pinned = self.engine.allocate_pinned(self.staged_bytes())?;
         let (host, device) = (pinned.address(), self.scratch.address() + staging_at(&self.program) as u64);
-        let io: Vec<u64> = self.layout.slots().map(|at| device + at as u64).collect();
-        let [inputs, results] = self.layout.copies();
+        let io: Vec<u64> = self.layout.starts().map(|at| device + at as u64).collect();
+        let inputs = self.layout.inputs();
+        // The findings lie behind the outputs, and come with them.
+        let results = self.layout.outputs().start..self.staged_bytes();
         let mut recording = Recording::new();
         if !inputs.is_empty() {
             recording
                 .push(("the inputs".into(), Resolved::Copy { from: host, to: device, bytes: inputs.len() }));
         }
-        recording.extend(self.recording(&io, device + self.layout.findings() as u64));
+        recording.extend(self.recording(&io, device + self.layout.bytes() as u64));
         if !results.is_empty() {
             let at = results.start as u64;
             let copy = Resolved::Copy { from: device + at, to: host + at, bytes: results.len() };
@@ -102,6 +113,11 @@ impl CudaExecutable {
         let replay = self.engine.clone().record(recording)?;
         self.staging = Some(Staging { replay, pinned });
         Ok(())
+    }
+
+    /// Inputs, outputs and findings, side by side.
+    fn staged_bytes(&self) -> usize {
+        self.layout.bytes() + self.list.findings.len() * FINDING_BYTES
     }
 
     fn begin(&self, cancel: &Cancel) -> Result<()> {
@@ -193,7 +209,7 @@ impl Executable for CudaExecutable {
 
     /// What it pins on the host; scratch is shared, and weights are the device's.
     fn resting_bytes(&self) -> Option<usize> {
-        Some(self.layout.bytes())
+        Some(self.staged_bytes())
     }
 }
 
@@ -202,12 +218,12 @@ impl Staged for CudaExecutable {
         self.begin(cancel)?;
         self.stage()?;
         let Some(staging) = &mut self.staging else { return Ok(()) };
-        staging.put(&self.layout, inputs)?;
+        self.layout.put(staging.pinned.bytes(), inputs)?;
         self.device_time = None;
         staging.replay.start()?;
         staging.replay.wait()?;
         self.device_time = staging.replay.device_time();
-        judged(&self.list, &staging.pinned.bytes()[self.layout.findings()..])?;
-        staging.get(&self.layout, outputs)
+        judged(&self.list, &staging.pinned.bytes()[self.layout.bytes()..])?;
+        self.layout.get(staging.pinned.bytes(), outputs)
     }
 }

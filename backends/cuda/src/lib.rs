@@ -15,7 +15,6 @@ mod kernels;
 pub mod launch;
 mod memory;
 mod profile;
-mod staging;
 mod support;
 
 pub use device::CudaDevice;

@@ -1,11 +1,11 @@
-//! Constants in device memory, once per device; the scratch that programs share; and the addresses of a run.
+//! Constants in device memory, once per device, and the addresses of a run.
 
 use crate::buffer::DeviceBuffer;
 use crate::engine::{Engine, Memory};
 use crate::launch::{FINDING_BYTES, Place};
 use lockstep_hal::graph::{Constant, ConstantKey, DType};
 use lockstep_hal::{Buffer, Result, WeightCache};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
 /// What tells one upload from another: a constant, and the dtype that it is kept in.
 pub(crate) type UploadKey = (ConstantKey, DType);
@@ -36,31 +36,6 @@ impl Uploads {
             })
         };
         Ok(Self(constants.into_iter().map(upload).collect::<Result<_>>()?))
-    }
-}
-
-/// Scratch that the programs of a device use one after another.
-#[derive(Debug, Default)]
-pub(crate) struct SharedScratch(Mutex<Vec<Weak<dyn Memory>>>);
-
-impl SharedScratch {
-    /// Scratch of at least that many bytes. What is there is shared where it is large enough; else there is more, in powers
-    /// of two, and the old goes with the last program that has it.
-    pub(crate) fn of(&self, engine: &dyn Engine, bytes: usize) -> Result<Arc<dyn Memory>> {
-        let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.retain(|there| there.strong_count() > 0);
-        let large_enough = shared.iter().filter_map(Weak::upgrade).find(|there| there.bytes() >= bytes);
-        if let Some(there) = large_enough {
-            return Ok(there);
-        }
-        // Where that is too much, just enough may not be.
-        let ample = bytes.checked_next_power_of_two().map(|ample| engine.allocate(ample));
-        let memory = match ample {
-            Some(Ok(memory)) => memory,
-            _ => engine.allocate(bytes)?,
-        };
-        shared.push(Arc::downgrade(&memory));
-        Ok(memory)
     }
 }
 

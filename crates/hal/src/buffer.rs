@@ -22,6 +22,18 @@ pub trait RawBuffer: Debug + Send + Sync {
 
     /// For the device's downcast.
     fn as_any(&self) -> &dyn Any;
+
+    /// Checks that `len` bytes from `at` on lie in it.
+    ///
+    /// # Errors
+    /// [`Error::Program`] if they do not.
+    fn check_range(&self, at: usize, len: usize) -> Result<()> {
+        if at.checked_add(len).is_none_or(|end| end > self.bytes()) {
+            let bytes = self.bytes();
+            return Err(Error::program(format!("{len} bytes at {at} do not lie in a buffer of {bytes}")));
+        }
+        Ok(())
+    }
 }
 
 /// A shared handle of a device's memory.
@@ -89,7 +101,7 @@ impl HostBuffer {
     /// # Errors
     /// [`Error::Program`] if they do not fit, or while the buffer is in use.
     pub fn copy_in(&self, at: usize, source: &[u8]) -> Result<()> {
-        self.fits(at, source.len())?;
+        self.check_range(at, source.len())?;
         self.write()?.as_mut_slice()[at..at + source.len()].copy_from_slice(source);
         Ok(())
     }
@@ -99,18 +111,8 @@ impl HostBuffer {
     /// # Errors
     /// [`Error::Program`] if the range is not in the buffer, or while it is being written.
     pub fn copy_out(&self, at: usize, destination: &mut [u8]) -> Result<()> {
-        self.fits(at, destination.len())?;
+        self.check_range(at, destination.len())?;
         destination.copy_from_slice(&self.read()?.as_slice()[at..at + destination.len()]);
-        Ok(())
-    }
-
-    fn fits(&self, at: usize, len: usize) -> Result<()> {
-        if at.checked_add(len).is_none_or(|end| end > self.bytes) {
-            return Err(Error::program(format!(
-                "{len} bytes at {at} do not lie in a buffer of {}",
-                self.bytes
-            )));
-        }
         Ok(())
     }
 }

@@ -26,7 +26,6 @@ macro_rules! acl {
         let function = $crate::harness::library().$group.$name.expect(stringify!($name));
         // SAFETY: the arguments are what the test says; wrong ones are handles and nulls that the simulator
         // promises to refuse.
-        #[allow(unused_unsafe)]
         unsafe { function($($argument),*) }
     }};
 }
