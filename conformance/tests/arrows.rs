@@ -21,7 +21,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("lockstep-ascend-abi", &[]),
     ("lockstep-ascend", &["lockstep-hal", "lockstep-ascend-abi"]),
     // It stands in for the vendor's libraries, and knows as little of us as they do.
-    ("lockstep-ascend-simulator", &["lockstep-ascend-abi", "lockstep-kernels"]),
+    ("lockstep-ascend-simulator", &["lockstep-ascend-abi", "lockstep-ascend-container", "lockstep-kernels"]),
+    ("lockstep-ascend-container", &[]),
+    // It stands in for the vendor's compiler, which knows ONNX.
+    ("lockstep-atc-simulator", &["lockstep-ascend-container", "lockstep-onnx"]),
     ("lockstep-candle", &["lockstep-hal", "lockstep-kernels"]),
     ("lockstep-template", &["lockstep-hal", "lockstep-kernels"]),
     ("lockstep-bert", &["lockstep-graph", "lockstep-runtime"]),

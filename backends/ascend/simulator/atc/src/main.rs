@@ -1,0 +1,3 @@
+//! `atc-sim`: see `atc-sim --help`.
+
+fn main() {}
