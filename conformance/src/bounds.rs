@@ -58,7 +58,12 @@ pub struct Arithmetic {
     /// `None` for what no order of roundings can exceed. Otherwise the factor of `sqrt(n) u`, within which `n` independent
     /// roundings stay but for one chance in a million over all elements ([`Arithmetic::probable`]).
     pub confidence: Option<f64>,
+    /// How far each factor of a product may be rounded before it is multiplied, relatively: 0, or what TF32 and HF32 do.
+    pub factors: f64,
 }
+
+/// The unit roundoff of TF32 and HF32, which keep ten bits behind the point.
+pub const REDUCED_F32_UNIT: f64 = 1.0 / 2048.0;
 
 /// Values that are sums of others.
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +86,17 @@ impl<'a> Summed<'a> {
 impl Arithmetic {
     /// The worst case of these dtypes.
     pub fn worst_case(storage: DType, accumulate: DType) -> Self {
-        Self { storage, accumulate, confidence: None }
+        Self { storage, accumulate, confidence: None, factors: 0.0 }
+    }
+
+    /// The same with factors of products rounded by up to `factors` first.
+    pub fn with_factors(self, factors: f64) -> Self {
+        Self { factors, ..self }
+    }
+
+    /// What rounding both factors changes of a product, relatively.
+    fn of_factors(&self) -> f64 {
+        self.factors * (2.0 + self.factors)
     }
 
     /// The same with sums held to what independent roundings give for `elements` results, but for one chance in a million:
@@ -132,7 +147,10 @@ impl Arithmetic {
     /// A sum of `k` products whose magnitudes sum to `magnitudes`, each product rounded or not. Sums of subnormal numbers are
     /// exact, but a product that is subnormal is off by half the smallest one, whatever its size (Higham, section 2.1).
     pub fn products(&self, k: usize, magnitudes: f64) -> f64 {
-        self.sum(k + 1, magnitudes) + k as f64 * smallest_subnormal(self.accumulate) / 2.0
+        let of_factors = self.of_factors() * magnitudes;
+        self.sum(k + 1, magnitudes + of_factors)
+            + of_factors
+            + k as f64 * smallest_subnormal(self.accumulate) / 2.0
     }
 
     /// A mean of `terms` numbers whose magnitudes have the mean `magnitude`: their sum, and a division.
@@ -204,9 +222,9 @@ impl Arithmetic {
             return f64::INFINITY;
         }
         let (u, score) = (self.unit(), score * scale);
-        let of_scores = (2.0 * self.gamma(size + 2) * score).exp_m1();
+        let of_scores = (2.0 * (self.gamma(size + 2) + self.of_factors()) * score).exp_m1();
         let of_softmax = 8.0 * u * score + self.gamma(keys) + 8.0 * u;
-        let of_sum = self.gamma(keys + 2);
+        let of_sum = self.gamma(keys + 2) + self.of_factors();
         let among_values = (2.0 + self.gamma(keys) + 8.0 * u + of_sum) * value;
         let of_underflow = keys as f64 * smallest_subnormal(self.accumulate);
         ((of_scores + of_softmax + of_sum) * weighted + of_underflow).min(among_values)
@@ -235,7 +253,18 @@ pub struct Scores {
 mod tests {
     use super::*;
 
-    const F32: Arithmetic = Arithmetic { storage: DType::F32, accumulate: DType::F32, confidence: None };
+    #[test]
+    fn rounded_factors_move_a_product_by_twice_their_rounding() {
+        let reduced = F32.with_factors(REDUCED_F32_UNIT);
+        // 1 + 2^-11 rounds to 1, both times: what is lost of the product is in the bound, and hardly more.
+        let (x, lost) = (1.0 + 2f64.powi(-11), (1.0 + 2f64.powi(-11)).powi(2) - 1.0);
+        let bound = reduced.products(1, x * x);
+        assert!(lost <= bound && bound < 1.01 * lost, "{lost} {bound}");
+        assert!(F32.products(1, x * x) < lost / 1000.0);
+    }
+
+    const F32: Arithmetic =
+        Arithmetic { storage: DType::F32, accumulate: DType::F32, confidence: None, factors: 0.0 };
 
     #[test]
     fn units_are_those_of_the_formats() {

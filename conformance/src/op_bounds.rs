@@ -1,7 +1,7 @@
 //! The bound of each op, from its inputs. Magnitudes (`|A| |B|`, sums of `|x|`) are the reference's own, of inputs without
 //! their signs.
 
-use crate::bounds::{Arithmetic, Scores, Summed, largest_finite};
+use crate::bounds::{Arithmetic, REDUCED_F32_UNIT, Scores, Summed, largest_finite};
 use lockstep_runtime::graph::{
     Activation, Attention, BinaryOp, Linear, Op, Operands, PoolKind, ReduceOp, Sequences, UnaryOp,
 };
@@ -34,6 +34,12 @@ pub fn bound(
     if !truth.dtype().is_float() {
         return Ok(exact);
     }
+    // An attention may go through f32, whatever it stores.
+    let multiplies_f32 = arithmetic.storage == DType::F32 || matches!(op, Op::Attention(_));
+    let arithmetic = match profile.reduced_f32_products && multiplies_f32 {
+        true => arithmetic.with_factors(REDUCED_F32_UNIT),
+        false => arithmetic,
+    };
     let y = truth.to_f64();
     let each = |error: &dyn Fn(f64) -> f64| y.iter().map(|&y| error(y)).collect::<Vec<f64>>();
     let magnitudes = |op: &Op, inputs: &[HostTensor]| {

@@ -83,7 +83,7 @@ fn a_faulty_device_is_found_against_a_pack_of_another() {
     let found =
         check(&pack, model.graph(), session(&model, mutant, Packing::Auto), &|_, _| {}).expect("a check");
     assert!(!found.holds());
-    assert_eq!(found.replayed.guilty()[0].node, site);
+    assert_eq!(found.replayed.expect("ops were run one by one").guilty()[0].node, site);
 }
 
 #[test]

@@ -4,11 +4,13 @@ use crate::calls::{Calls, call};
 use crate::device::AscendDevice;
 use crate::engine::free_and_total;
 use crate::libraries::{self, Functions};
-use crate::port::Port;
-use crate::profile::numerics;
+use crate::offline::{File, OfflineDevice};
+use crate::port::{Port, Products};
+use crate::profile;
 use lockstep_hal::graph::DType;
 use lockstep_hal::{Backend, Device, DeviceInfo, Error, Result};
 use std::ffi::CStr;
+use std::path::Path;
 use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -63,7 +65,7 @@ impl AscendBackend {
             Source::Vendor => libraries::vendor(self.name())?,
             Source::Simulator => libraries::simulator(self.name())?,
         });
-        let calls = Calls { functions: functions.clone(), device: self.name().into() };
+        let calls = self.calls(functions.clone(), self.name());
         let Some(initialise) = functions.runtime.aclInit else {
             return Err(calls.absent(PROBING, "aclInit"));
         };
@@ -75,6 +77,10 @@ impl AscendBackend {
         calls.forget_errors();
         *slot = Some(functions.clone());
         Ok(functions)
+    }
+
+    fn calls(&self, functions: Arc<Functions>, device: &str) -> Calls {
+        Calls { functions, device: device.into(), products: Products::from_environment() }
     }
 
     /// A library that is there and does not work is as good as none, with its own words.
@@ -92,7 +98,7 @@ impl AscendBackend {
         &self,
         question: impl FnOnce(&str, &Calls) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let calls = Calls { functions: self.functions()?, device: self.name().into() };
+        let calls = self.calls(self.functions()?, self.name());
         let name = self.name();
         let asked = std::thread::spawn(move || question(name, &calls)).join();
         let asked = asked.map_err(|_| Error::program(format!("{name}: {PROBING} ended early")))?;
@@ -131,8 +137,19 @@ impl Backend for AscendBackend {
         })
     }
 
-    /// Asks that device and no other.
     fn open(&self, ordinal: usize) -> Result<Arc<dyn Device>> {
+        Ok(Arc::new(self.open_device(ordinal)?))
+    }
+
+    fn open_model(&self, ordinal: usize, file: &Path) -> Result<Arc<dyn Device>> {
+        let file = File::new(file)?;
+        Ok(Arc::new(OfflineDevice::new(self.open_device(ordinal)?, file)?))
+    }
+}
+
+impl AscendBackend {
+    /// Asks that device and no other.
+    fn open_device(&self, ordinal: usize) -> Result<AscendDevice> {
         let info = self.ask(move |name, calls| {
             let count = count(calls)?;
             if ordinal >= count {
@@ -140,8 +157,8 @@ impl Backend for AscendBackend {
             }
             describe(name, calls, ordinal)
         })?;
-        let calls = Calls { functions: self.functions()?, device: info.id.clone() };
-        Ok(Arc::new(AscendDevice::open(calls, info, ordinal, self.port)?))
+        let calls = self.calls(self.functions()?, &info.id);
+        AscendDevice::open(calls, info, ordinal, self.port)
     }
 }
 
@@ -172,7 +189,7 @@ fn describe(backend: &str, calls: &Calls, ordinal: usize) -> Result<DeviceInfo> 
         prefers_buckets: false,
         simulated,
         on_processor: simulated,
-        numerics: numerics(),
+        numerics: profile::of(calls.products),
     })
 }
 

@@ -1,6 +1,7 @@
 //! Calls of the libraries, and what they say when they fail.
 
 use crate::libraries::Functions;
+use crate::port::Products;
 use lockstep_ascend_abi::{aclrtLastErrLevel, errors};
 use lockstep_hal::{Error, Result};
 use std::ffi::CStr;
@@ -28,6 +29,8 @@ const OUT_OF_MEMORY: [i32; 2] = [207_001, 207_018];
 pub(crate) struct Calls {
     pub(crate) functions: Arc<Functions>,
     pub(crate) device: String,
+    /// What products may do to f32.
+    pub(crate) products: Products,
 }
 
 impl Calls {

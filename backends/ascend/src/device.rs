@@ -47,6 +47,11 @@ impl AscendDevice {
             thread: Arc::new(thread),
         })
     }
+
+    /// The thread that owns it.
+    pub(crate) fn thread(&self) -> &Arc<Thread> {
+        &self.thread
+    }
 }
 
 impl Device for AscendDevice {

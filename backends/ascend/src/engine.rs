@@ -1,6 +1,7 @@
 //! An open device as its owner thread has it: context, stream, memory, and the programs that are recorded on it.
 
 use crate::calls::{Calls, call};
+use crate::offline::{Copy, Description, File, Loaded};
 use crate::pool::{Pool, Source};
 use crate::replay::{Recording, Replay, is_stuck};
 use lockstep_ascend_abi::failure_mode::ACL_STOP_ON_FAILURE;
@@ -37,6 +38,9 @@ pub(crate) struct Engine {
     stream: aclrtStream,
     pool: Pool,
     replays: HashMap<u64, Replay>,
+    /// Compiled models with the memory that each was given.
+    models: HashMap<u64, (Loaded, Vec<u64>)>,
+    /// The number of the next recording or model.
     next: u64,
     /// What brought the device down; nothing is asked of it any more.
     lost: Option<String>,
@@ -55,6 +59,7 @@ impl Engine {
             stream: ptr::null_mut(),
             pool: Pool::default(),
             replays: HashMap::new(),
+            models: HashMap::new(),
             next: 0,
             lost: None,
         };
@@ -257,12 +262,65 @@ impl Engine {
             replay.destroy(&self.calls);
         }
     }
+
+    /// Loads a compiled model; its number, and what it says of itself.
+    pub(crate) fn load(&mut self, file: &File) -> Result<(u64, Description)> {
+        self.alive()?;
+        let calls = self.calls.clone();
+        let mut memory = Vec::new();
+        let loaded = Loaded::new(&calls, file, &mut |bytes| {
+            let address = self.allocate(bytes, true)?;
+            memory.push(address);
+            Ok(address)
+        });
+        match loaded {
+            Ok(loaded) => {
+                let (number, description) = (self.next, loaded.description().clone());
+                self.next += 1;
+                self.models.insert(number, (loaded, memory));
+                Ok((number, description))
+            }
+            Err(error) => {
+                memory.into_iter().for_each(|address| self.free(address));
+                Err(error)
+            }
+        }
+    }
+
+    /// Runs a loaded model at one of its gears, and waits.
+    pub(crate) fn run_model(
+        &mut self,
+        number: u64,
+        gear: usize,
+        inputs: &[Copy],
+        outputs: &[Copy],
+    ) -> Result<Finished> {
+        self.alive()?;
+        let stream = self.stream;
+        let ran = match self.models.get_mut(&number) {
+            Some((loaded, _)) => loaded.run(&self.calls, stream, gear, inputs, outputs),
+            None => Err(Error::program("a model that was unloaded")),
+        };
+        let time = self.noted(ran)?;
+        let work = Work { operators: 1, submissions: 1, waits: 0, device_bytes: self.pool.bytes() };
+        Ok(Finished { time: Some(time), work: Some(work) })
+    }
+
+    /// Gives a loaded model back.
+    pub(crate) fn unload(&mut self, number: u64) {
+        if let Some((loaded, memory)) = self.models.remove(&number) {
+            loaded.unload(&self.calls);
+            memory.into_iter().for_each(|address| self.free(address));
+        }
+    }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
         let numbers: Vec<u64> = self.replays.keys().copied().collect();
         numbers.into_iter().for_each(|number| self.forget(number));
+        let numbers: Vec<u64> = self.models.keys().copied().collect();
+        numbers.into_iter().for_each(|number| self.unload(number));
         self.pool.clear(&mut Runtime { calls: &self.calls });
         // SAFETY: made when the engine was opened, given back once, and used by nobody any more.
         let closed = [

@@ -16,6 +16,7 @@ mod kernels;
 pub mod launch;
 mod libraries;
 mod memory;
+mod offline;
 mod owner;
 mod pool;
 mod port;

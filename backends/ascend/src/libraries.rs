@@ -4,6 +4,7 @@ use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_LOCAL, RTLD_NOW};
 use lockstep_ascend_abi::capture::Capture;
 use lockstep_ascend_abi::libraries::{Installation, vendors};
 use lockstep_ascend_abi::meta::Meta;
+use lockstep_ascend_abi::model::Model;
 use lockstep_ascend_abi::ops::Ops;
 use lockstep_ascend_abi::runtime::Runtime;
 use lockstep_ascend_abi::{Since, Symbol};
@@ -27,6 +28,7 @@ pub(crate) struct Functions {
     pub(crate) runtime: Runtime,
     pub(crate) capture: Capture,
     pub(crate) meta: Meta,
+    pub(crate) model: Model,
     pub(crate) ops: Ops,
     /// Whether any of the libraries is the simulator.
     pub(crate) simulated: bool,
@@ -45,9 +47,10 @@ impl Functions {
         let runtime = Runtime::load(&mut resolve);
         let capture = Capture::load(&mut resolve);
         let meta = Meta::load(&mut resolve);
+        let model = Model::load(&mut resolve);
         let ops = Ops::load(&mut resolve);
         let simulated = libraries.iter().any(|library| address(library, MARKER).is_some());
-        Self { runtime, capture, meta, ops, simulated, _libraries: libraries }
+        Self { runtime, capture, meta, model, ops, simulated, _libraries: libraries }
     }
 }
 

@@ -9,8 +9,6 @@ use std::ffi::c_void;
 use std::ptr;
 use std::sync::Arc;
 
-/// `cubeMathType`: products in the dtype of their factors. Never HF32.
-const KEEP_DTYPE: i8 = 0;
 /// `aclnnGeluV2`'s `approximate`: the error function.
 const WITH_ERF: i64 = 0;
 
@@ -124,6 +122,7 @@ fn one(x: &View<u64>) -> Scalar {
 }
 
 fn phase_one(phase: &mut Phase<'_>, with: &mut Arguments<'_>, call: &Call<u64>) -> Result<ExecuteOp> {
+    let products = phase.calls.products.cube_math_type();
     Ok(match call {
         Call::Unary(op, x, out) => unary(phase, with, *op, x, out)?,
         Call::Binary(op, [a, b], out) => binary(phase, with, *op, [a, b], out)?,
@@ -145,12 +144,12 @@ fn phase_one(phase: &mut Phase<'_>, with: &mut Arguments<'_>, call: &Call<u64>) 
         }
         Call::Matmul { a, b, out } => {
             let (a, b, out) = (with.tensor(a)?, with.tensor(b)?, with.tensor(out)?);
-            phase_one!(phase, matmul.aclnnMatmul(a, b, out, KEEP_DTYPE))
+            phase_one!(phase, matmul.aclnnMatmul(a, b, out, products))
         }
         Call::Addmm { bias, a, b, out } => {
             let (bias, a, b) = (with.tensor(bias)?, with.tensor(a)?, with.tensor(b)?);
             let (beta, alpha) = (with.scalar(Scalar::F32(1.0))?, with.scalar(Scalar::F32(1.0))?);
-            phase_one!(phase, matmul.aclnnAddmm(bias, a, b, beta, alpha, with.tensor(out)?, KEEP_DTYPE))
+            phase_one!(phase, matmul.aclnnAddmm(bias, a, b, beta, alpha, with.tensor(out)?, products))
         }
         Call::Softmax { x, axis, out } => {
             let (x, out) = (with.tensor(x)?, with.tensor(out)?);

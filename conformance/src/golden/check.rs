@@ -2,7 +2,7 @@
 //!
 //! The truth is computed here, in f64, whatever machine recorded the pack; so of each value it can be said whether this device
 //! is farther from it than the recorded one. Who is guilty is not read off these values, which carry all errors before them,
-//! but found by a replay of each op ([`crate::replay`]).
+//! but found by a replay of each op ([`crate::replay`]). A compiled model has no ops to replay; there the values alone judge.
 
 use super::manifest::{Recorded, Statistics};
 use super::{Pack, Result, at_tokens};
@@ -49,15 +49,24 @@ pub struct ValueReport {
 pub struct Checked {
     /// Checkpoints in order, then outputs.
     pub values: Vec<ValueReport>,
-    /// Each op on its own, against the truth.
+    /// Recorded checkpoints that a compiled model does not give, since they were not cut when it was exported.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_given: Vec<String>,
+    /// Each op on its own, against the truth; `None` for a compiled model, whose ops cannot be run one by one.
     #[serde(flatten)]
-    pub replayed: Replayed,
+    pub replayed: Option<Replayed>,
 }
 
 impl Checked {
-    /// Whether no op is guilty and no value of another class.
+    /// Whether no op is guilty and no value fails.
     pub fn holds(&self) -> bool {
-        self.replayed.holds() && self.values.iter().all(|value| !value.verdict.is_guilty())
+        let ops_hold = self.replayed.as_ref().is_none_or(Replayed::holds);
+        ops_hold && !self.values.iter().any(|value| self.fails(value))
+    }
+
+    /// Whether a value fails the check: one of another class does, and where no op was looked at, one that is farther from the truth.
+    pub fn fails(&self, value: &ValueReport) -> bool {
+        value.verdict.is_guilty() || (self.replayed.is_none() && value.verdict.accuses())
     }
 }
 
@@ -75,9 +84,15 @@ pub fn check(
     pack.fits(graph)?;
     let inputs = pack.inputs()?;
     let given: Vec<(&str, &HostTensor)> = inputs.iter().map(|(name, tensor)| (*name, tensor)).collect();
-    let names: Vec<&str> = pack.manifest.values.iter().map(|value| value.name.as_str()).collect();
-    let is_output = |name: &&&str| graph.outputs().iter().any(|(output, _)| output == **name);
-    let taps: Vec<&str> = names.iter().filter(|name| !is_output(name)).copied().collect();
+    let device = session.prepared().device().clone();
+    let is_output = |value: &Recorded| graph.outputs().iter().any(|(output, _)| *output == value.name);
+    let is_there = |value: &&Recorded| {
+        is_output(value) || device.compiled_model().is_none_or(|model| model.gives(&value.name))
+    };
+    let (there, not_given): (Vec<&Recorded>, Vec<&Recorded>) =
+        pack.manifest.values.iter().partition(is_there);
+    let taps: Vec<&str> =
+        there.iter().filter(|value| !is_output(value)).map(|value| value.name.as_str()).collect();
     let options = RunOptions::new().taps(&taps);
     let found = session.run_with(&given, &options)?;
     let oracle = Oracle::new()?;
@@ -88,20 +103,23 @@ pub fn check(
     };
     let truth = on_reference(exact_in_f64(graph))?;
     // What is rounded follows from the plan: a fused op rounds once.
-    let device = session.prepared().device().clone();
-    let planned = Session::builder(graph.clone()).device(device).packing(Packing::Off).build()?;
+    let planned = Session::builder(graph.clone()).device(device.clone()).packing(Packing::Off).build()?;
     let best = on_reference(rounded_in_f64(planned.prepared().graph()))?;
     let mut values = Vec::new();
-    for recorded in &pack.manifest.values {
+    for recorded in there {
         let of = |result: &RunResult| -> Result<HostTensor> {
             let value = result.output(&recorded.name).or_else(|_| result.tap(&recorded.name));
             Ok(at_tokens(&session, &given, value?))
         };
         values.push(value(pack, recorded, &of(&found)?, &of(&truth)?, &of(&best)?)?);
     }
+    let not_given = not_given.into_iter().map(|value| value.name.clone()).collect();
+    if device.compiled_model().is_some() {
+        return Ok(Checked { values, not_given, replayed: None });
+    }
     let replay = Replay::new(oracle.device().clone(), session)?;
     let replayed = replay.run(&given, Modes { isolated: true, cumulative: true }, progress)?;
-    Ok(Checked { values, replayed })
+    Ok(Checked { values, not_given, replayed: Some(replayed) })
 }
 
 fn value(

@@ -58,8 +58,18 @@ impl Replay {
     /// `tested` is the graph's session on the device in question. The trusted device computes in its default dtype.
     ///
     /// # Errors
-    /// None in practice: the oracle needs nothing.
+    /// A device of either that runs a compiled model, which has no ops to be run one by one.
     pub fn new(trusted: Arc<dyn Device>, tested: Session) -> Result<Self> {
+        for device in [&trusted, tested.prepared().device()] {
+            if device.compiled_model().is_some() {
+                let reason = format!(
+                    "{} runs a compiled model, whose ops cannot be run one by one; hold it to what a trusted device \
+                     gives instead: lockstep golden record, then golden check",
+                    device.info().id
+                );
+                return Err(lockstep_runtime::hal::Error::program(reason).into());
+            }
+        }
         let trusted_dtype = trusted.info().default_dtype;
         Ok(Self { oracle: Oracle::new()?, trusted, trusted_dtype, tested })
     }

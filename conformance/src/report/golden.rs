@@ -4,6 +4,7 @@ use super::comparison::{guilty, shown, stopped_at};
 use super::html::{self, Error, Page};
 use super::junit::{Ending, Suite, TestCase};
 use crate::golden::{Checked, Manifest, RecordedDevice};
+use crate::verdict::Verdict;
 use lockstep_runtime::DeviceInfo;
 use lockstep_runtime::tensor::DType;
 use minijinja::context;
@@ -72,29 +73,46 @@ impl GoldenReport {
 
     /// A test case for each op and each value.
     pub fn suite(&self) -> Suite {
-        let steps = self.checked.replayed.steps.iter().map(|step| (&step.op, &step.node, &step.verdict));
-        let value = "value".to_owned();
-        let values = self.checked.values.iter().map(|found| (&value, &found.name, &found.verdict));
-        let case = |(class, name, verdict): (&String, &String, &crate::verdict::Verdict)| TestCase {
+        let case = |class: &str, name: &str, verdict: &Verdict, fails: bool| TestCase {
             class: format!("{class}.{}", self.dtype),
-            name: name.clone(),
-            ending: Ending::of(verdict, verdict.is_guilty()),
+            name: name.to_owned(),
+            ending: Ending::of(verdict, fails),
         };
-        Suite { name: self.tested.id.clone(), cases: steps.chain(values).map(case).collect() }
+        let steps = self.checked.replayed.iter().flat_map(|replayed| &replayed.steps);
+        let steps = steps.map(|step| case(&step.op, &step.node, &step.verdict, step.verdict.is_guilty()));
+        let values = self.checked.values.iter();
+        let values =
+            values.map(|found| case("value", &found.name, &found.verdict, self.checked.fails(found)));
+        Suite { name: self.tested.id.clone(), cases: steps.chain(values).collect() }
     }
 }
 
 fn headline(recorded: &str, tested: &str, checked: &Checked) -> Vec<String> {
-    let mut lines: Vec<String> = checked.replayed.guilty().into_iter().map(guilty).collect();
-    if let Some(stopped) = &checked.replayed.stopped {
-        lines.push(stopped_at(&checked.replayed, stopped));
-    }
+    let mut lines = Vec::new();
     let worst = checked.values.iter().filter_map(|value| value.ratio).fold(0.0, f64::max);
     let verdict = if checked.holds() { "PASS" } else { "FAIL" };
-    let held = checked.replayed.steps.iter().filter(|step| step.verdict.holds()).count();
+    let ops = match &checked.replayed {
+        Some(replayed) => {
+            lines.extend(replayed.guilty().into_iter().map(guilty));
+            lines.extend(replayed.stopped.as_ref().map(|stopped| stopped_at(replayed, stopped)));
+            let held = replayed.steps.iter().filter(|step| step.verdict.holds()).count();
+            format!("{held} ops held to their bounds, ")
+        }
+        None => {
+            lines.push(format!(
+                "{tested} runs a compiled model: its ops are NOT-RUN one by one, and its values alone are judged"
+            ));
+            String::new()
+        }
+    };
+    if !checked.not_given.is_empty() {
+        lines.push(format!(
+            "NOT-RUN: {} recorded checkpoints that the compiled model does not give; export it with --cut",
+            checked.not_given.len()
+        ));
+    }
     lines.push(format!(
-        "{verdict} {tested} against {recorded}: {held} ops held to their bounds, {} values, the farthest {worst:.2} times as \
-         far from the truth as the recorded",
+        "{verdict} {tested} against {recorded}: {ops}{} values, the farthest {worst:.2} times as far from the truth as the recorded",
         checked.values.len()
     ));
     lines
@@ -102,7 +120,9 @@ fn headline(recorded: &str, tested: &str, checked: &Checked) -> Vec<String> {
 
 impl Page for GoldenReport {
     fn html(&self) -> Result<String, Error> {
-        let steps = html::pictures(&self.checked.replayed.steps);
-        html::render("golden.html", self, context! { holds => self.checked.holds(), ..steps })
+        let replayed = self.checked.replayed.as_ref();
+        let steps = html::pictures(replayed.map_or(&[], |replayed| &replayed.steps));
+        let has_steps = replayed.is_some();
+        html::render("golden.html", self, context! { holds => self.checked.holds(), has_steps, ..steps })
     }
 }

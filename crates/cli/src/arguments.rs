@@ -71,7 +71,8 @@ pub(crate) enum Command {
 /// Where a model runs.
 #[derive(Debug, Args)]
 pub(crate) struct DeviceArguments {
-    /// The device: a backend's name, or name:number; `lockstep devices` lists them
+    /// The device: a backend's name, or name:number; `lockstep devices` lists them. Behind an @ the file of a compiled model that it
+    /// runs whole: ascend:0@model_origin.om
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     pub(crate) device: String,
     /// The dtype to compute in: f32, f16, bf16 or f64 [default: the device's own]

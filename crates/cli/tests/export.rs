@@ -163,6 +163,20 @@ fn the_script_calls_atc_with_the_words_of_the_manifest() {
 
 #[cfg(unix)]
 #[test]
+fn the_script_takes_another_compiler_also_by_a_relative_path() {
+    use std::os::unix::fs::PermissionsExt;
+    let (_folder, model, out) = classifier();
+    assert_eq!(export(&model, &out, &ASCEND).code, Some(0));
+    let tools = tempfile::tempdir().unwrap();
+    let other = file(tools.path(), "other", "#!/bin/sh\necho other $1\n");
+    fs::set_permissions(&other, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut script = std::process::Command::new(out.join("atc.sh"));
+    let ran = script.arg("origin").env("ATC", "./other").current_dir(tools.path()).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&ran.stdout), "other --mode=0\n", "{:?}", ran.stderr);
+}
+
+#[cfg(unix)]
+#[test]
 fn without_atc_the_script_says_what_to_source() {
     let (_folder, model, out) = classifier();
     assert_eq!(export(&model, &out, &ASCEND).code, Some(0));

@@ -1,9 +1,12 @@
 //! Backends and their devices.
 
-use crate::{Buffer, Executable, NumericsProfile, OpQuery, Program, Result, Support, Usage};
+use crate::{
+    Buffer, CompiledModel, Error, Executable, NumericsProfile, OpQuery, Program, Result, Support, Usage,
+};
 use lockstep_graph::DType;
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
+use std::path::Path;
 use std::sync::Arc;
 
 /// A kind of hardware, or another way to compute. Creating one costs nothing and cannot fail; probing can.
@@ -22,12 +25,29 @@ pub trait Backend: Send + Sync + Debug {
     /// # Errors
     /// As [`Backend::devices`], and [`Error::NoSuchDevice`](crate::Error::NoSuchDevice).
     fn open(&self, ordinal: usize) -> Result<Arc<dyn Device>>;
+
+    /// Opens the device of that number with a whole model that its vendor's compiler made (an `.om`): a device that runs that model
+    /// and nothing else.
+    ///
+    /// # Errors
+    /// As [`Backend::open`]; [`Error::Program`] for a file that is no such model, and where the backend has none.
+    fn open_model(&self, ordinal: usize, file: &Path) -> Result<Arc<dyn Device>> {
+        let _ = ordinal;
+        let reason = format!("{} runs no compiled models, such as {}", self.name(), file.display());
+        Err(Error::program(reason))
+    }
 }
 
 /// One device, open. Several of any kinds may be open in one process.
 pub trait Device: Send + Sync + Debug {
     /// What it is.
     fn info(&self) -> &DeviceInfo;
+
+    /// The model that it runs whole, where it runs one instead of steps ([`Backend::open_model`]). Programs are then compiled for the
+    /// names and extents of what goes in and out; their steps say what the model should compute.
+    fn compiled_model(&self) -> Option<&CompiledModel> {
+        None
+    }
 
     /// How the planner must lay out memory for it.
     fn mem_rules(&self) -> MemRules;

@@ -7,6 +7,7 @@
 
 mod buffer;
 mod check;
+mod compiled;
 mod device;
 mod error;
 mod executable;
@@ -20,6 +21,7 @@ mod validate;
 mod weights;
 
 pub use buffer::{Buffer, HostBuffer, RawBuffer, Usage};
+pub use compiled::{CompiledModel, CompiledPort, Gear};
 pub use device::{Backend, Device, DeviceInfo, MemRules};
 pub use error::{Error, NodeReason, Result};
 pub use executable::{Cancel, Executable, Staged, Work};

@@ -19,6 +19,7 @@ mod prepared;
 mod query;
 mod rows;
 mod sequences;
+mod stages;
 
 pub use error::{Error, Result};
 pub use lockstep_hal as hal;

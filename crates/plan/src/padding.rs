@@ -1,10 +1,11 @@
-//! Filling a batch up to its bucket, and cutting the results back.
+//! Filling a batch up to its bucket, or to a gear of a compiled model, and cutting the results back.
 //!
 //! Sequences are added, not tokens to sequences: each is of tokens of the first one, so that whatever values an op takes, it
-//! can take these. Packing has made sure that no sequence sees another.
+//! can take these. Packing, or that the graph could be packed, has made sure that no sequence sees another.
 
 use crate::buckets::Bucket;
 use crate::{Derived, DerivedInput, MaskInput, Result};
+use lockstep_hal::CompiledModel;
 use lockstep_hal::graph::{Dim, Graph, HostTensor, TensorType, ValueId};
 use lockstep_hal::tensor::{AlignedBytes, Bytes};
 use std::collections::BTreeMap;
@@ -13,6 +14,8 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug)]
 pub(crate) struct Padding {
     mask: MaskInput,
+    /// Whose gears are filled, in place of buckets.
+    compiled: Option<CompiledModel>,
 }
 
 /// A batch that fills its bucket.
@@ -25,11 +28,13 @@ pub struct PaddedBatch {
 }
 
 impl Padding {
-    /// For a graph that is packed with these inputs; `Err` says what forbids it.
+    /// To buckets, or to a compiled model's gears, for a graph that is packed with these inputs or could be; `Err` says what
+    /// forbids it.
     pub(crate) fn new(
         graph: &Graph,
         mask: &MaskInput,
         derived: &[DerivedInput],
+        compiled: Option<&CompiledModel>,
     ) -> std::result::Result<Self, String> {
         // A sequence that fills a bucket may be of one token.
         if let Some(later) = derived.iter().find(|input| matches!(input.kind, Derived::TokenAt(1..))) {
@@ -59,7 +64,15 @@ impl Padding {
                 ));
             }
         }
-        Ok(Self { mask: mask.clone() })
+        Ok(Self { mask: mask.clone(), compiled: compiled.cloned() })
+    }
+
+    /// What holds so many sequences, positions and tokens.
+    fn bucket(&self, batch: usize, seq: usize, tokens: usize) -> Option<Bucket> {
+        let Some(compiled) = &self.compiled else { return Bucket::holding(batch, seq, tokens) };
+        let &[filled, seq] = compiled.smallest_holding(&self.mask.name, &[batch, seq])? else { return None };
+        // A token for each sequence that nobody asked for.
+        Some(Bucket { batch: filled, seq, tokens: tokens + (filled - batch) })
     }
 
     /// The batch in its bucket: `None` where it fills it already, or where no bucket holds it.
@@ -74,7 +87,7 @@ impl Padding {
         let counts: Vec<bool> = mask.to_f64().into_iter().map(|value| value != 0.0).collect();
         let tokens = counts.iter().filter(|counts| **counts).count();
         let first = counts.iter().take(seq).position(|counts| *counts);
-        let (Some(first), Some(bucket)) = (first, Bucket::holding(batch, seq, tokens)) else {
+        let (Some(first), Some(bucket)) = (first, self.bucket(batch, seq, tokens)) else {
             return Ok(None);
         };
         if (bucket.batch, bucket.seq) == (batch, seq) && bucket.tokens == tokens {

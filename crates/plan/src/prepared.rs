@@ -2,10 +2,10 @@
 
 use crate::padding::{PaddedBatch, Padding};
 use crate::sequences::Tokens;
+use crate::stages::{Stages, stages, whole};
 use crate::{
-    DerivedInput, Error, Extents, Fallback, MaskInput, Packing, PackingOutcome, PlanOptions, Result,
-    assemble::assemble, fold::fold, fuse::fuse, fuse::fuse_packed, legalize::legalize, pack::Packed,
-    pack::pack, query::support_of,
+    DerivedInput, Fallback, MaskInput, PackingOutcome, PlanOptions, Result, assemble::assemble, fuse::fuse,
+    legalize::legalize, query::support_of,
 };
 use lockstep_hal::graph::{Graph, HostTensor, Symbol, SymbolValues, TensorType, ValueId};
 use lockstep_hal::{Device, Program, Provenance, Support};
@@ -58,36 +58,23 @@ impl Prepared {
     /// Fuses, packs, legalizes and folds a graph for a device.
     ///
     /// # Errors
-    /// [`lockstep_hal::Error::Unsupported`] lists every node that the device refuses; [`Error::CannotPack`] if packing
+    /// [`lockstep_hal::Error::Unsupported`] lists every node that the device refuses; [`crate::Error::CannotPack`] if packing
     /// was required.
     pub fn new(graph: &Graph, device: Arc<dyn Device>, options: PlanOptions) -> Result<Self> {
         let source = graph.pruned()?;
-        let fused = if options.fuse { fuse(&source, Some(device.as_ref()))? } else { source.clone() };
         // What the mask is does not depend on the device: rows without a token are refused everywhere.
         let mask = MaskInput::find(&fuse(&source, None)?).ok().map(|(_, mask)| mask);
-        let Planned { graph, derived, mixes_rows, packing } =
-            packed(&fused, device.as_ref(), options.packing)?;
-        let padding = match (options.extents, mixes_rows, &mask) {
-            (Extents::Exact, ..) => Err("buckets are off".into()),
-            (Extents::Auto, ..) if !device.info().prefers_buckets => {
-                Err(format!("{} does not prefer them", device.info().id))
-            }
-            (_, Some(node), _) => Err(format!("sequences may know of each other after {node}")),
-            (_, None, Some(mask)) if packing == PackingOutcome::Packed => {
-                Padding::new(&source, mask, &derived)
-            }
-            _ => Err("sequences are not packed".into()),
+        let Stages { graph, derived, provenance, packing, padding } = match device.compiled_model() {
+            Some(compiled) => whole(&source, device.as_ref(), compiled, mask.as_ref(), options)?,
+            None => stages(&source, &device, mask.as_ref(), options)?,
         };
-        let graph = if options.fuse { fuse_packed(&graph, device.as_ref())? } else { graph };
-        let legal = legalize(&graph, device.as_ref(), options.fallback, BTreeMap::new())?;
-        let graph = fold(&legal.graph, &device)?;
         let exact = padding.as_ref().err();
         tracing::debug!(device = %device.info().id, nodes = graph.nodes().len(), ?packing, ?exact, "prepared");
         Ok(Self {
             device,
             source,
             graph,
-            provenance: legal.provenance,
+            provenance,
             fallback: options.fallback,
             mask,
             derived,
@@ -206,43 +193,6 @@ impl Prepared {
             taps: typed(legal.graph.checkpoints()),
             program: Arc::new(program),
         })
-    }
-}
-
-/// A graph, packed or not.
-struct Planned {
-    graph: Graph,
-    derived: Vec<DerivedInput>,
-    mixes_rows: Option<String>,
-    packing: PackingOutcome,
-}
-
-fn packed(graph: &Graph, device: &dyn Device, packing: Packing) -> Result<Planned> {
-    let padded = |reason: String| Planned {
-        graph: graph.clone(),
-        derived: Vec::new(),
-        mixes_rows: None,
-        packing: PackingOutcome::Padded(reason),
-    };
-    let refused = |reason: String| match packing {
-        Packing::Required => Err(Error::CannotPack { reason }),
-        _ => Ok(padded(reason)),
-    };
-    match packing {
-        Packing::Off => return Ok(padded("packing is off".into())),
-        Packing::Auto if !device.info().prefers_packing => {
-            return Ok(padded(format!("{} does not prefer it", device.info().id)));
-        }
-        _ => {}
-    }
-    match MaskInput::find(graph) {
-        Err(reason) => refused(reason),
-        Ok((id, mask)) => match pack(graph, id, &mask)? {
-            Ok(Packed { graph, derived, mixes_rows }) => {
-                Ok(Planned { graph, derived, mixes_rows, packing: PackingOutcome::Packed })
-            }
-            Err(reason) => refused(reason),
-        },
     }
 }
 

@@ -1,6 +1,7 @@
 //! The backends that a program was started with, and devices by specification (`cpu`, `cuda:1`).
 
 use crate::{Backend, Device, DeviceInfo, Error, Result};
+use std::path::Path;
 use std::sync::Arc;
 
 /// What a backend answered when it was asked for its devices.
@@ -29,7 +30,8 @@ impl Registry {
         self.backends.iter().map(|b| Probe { backend: b.name(), devices: b.devices() }).collect()
     }
 
-    /// Opens the device of a specification: a backend's name, or a name and a number (`cuda:1`).
+    /// Opens the device of a specification: a backend's name, or a name and a number (`cuda:1`); behind an `@` the file of a
+    /// compiled model that it runs whole (`ascend:0@model.om`).
     ///
     /// # Errors
     /// [`Error::UnknownDevice`] lists the backends there are; [`Error::Device`] is what the backend says.
@@ -39,8 +41,13 @@ impl Registry {
             reason: reason.to_owned(),
             known: self.backends.iter().map(|backend| backend.name().to_owned()).collect(),
         };
-        let (name, ordinal) = match spec.split_once(':') {
-            None => (spec, 0),
+        let (device, model) = match spec.split_once('@') {
+            None => (spec, None),
+            Some((_, "")) => return Err(unknown("after the @ comes the file of a compiled model")),
+            Some((device, file)) => (device, Some(Path::new(file))),
+        };
+        let (name, ordinal) = match device.split_once(':') {
+            None => (device, 0),
             Some((name, number)) => {
                 (name, number.parse().map_err(|_| unknown("after the colon comes a device number"))?)
             }
@@ -50,6 +57,9 @@ impl Registry {
             .iter()
             .find(|b| b.name() == name)
             .ok_or_else(|| unknown("no such backend is compiled in"))?;
-        Ok(backend.open(ordinal)?)
+        Ok(match model {
+            None => backend.open(ordinal)?,
+            Some(file) => backend.open_model(ordinal, file)?,
+        })
     }
 }

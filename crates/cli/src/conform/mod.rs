@@ -228,7 +228,12 @@ fn devices(arguments: &ConformArguments) -> Outcome<Vec<Present>> {
         }
     }
     for spec in &arguments.device {
-        all.push(Present::Open(registry.open(spec).map_err(Failure::of_compared)?));
+        let device = registry.open(spec).map_err(Failure::of_compared)?;
+        if device.compiled_model().is_some() {
+            let what = format!("{spec} runs a compiled model and no other op; name the device alone");
+            return Err(Failure::Usage(what));
+        }
+        all.push(Present::Open(device));
     }
     // A backend that this build does not have is as absent as one without its driver.
     for name in arguments.require.iter().filter(|name| !known.contains(name)) {

@@ -53,19 +53,25 @@ pub(super) fn script(ascend: &Ascend) -> String {
 # difference to the model that was exported would be laid to the chip. Compare the two that are made here first.
 # --deterministic=1: sums in one order, so that a run can be repeated.
 # Extents other than those compiled here are refused when the model runs.
+# ATC names another compiler: ATC=target/release/atc-sim bash atc.sh compiles for the simulator, and for it alone.
 set -euo pipefail
-cd \"$(dirname \"${{BASH_SOURCE[0]}}\")\"
 
-if ! command -v atc >/dev/null; then
-    echo \"atc is not on the PATH: source CANN's set_env.sh (often /usr/local/Ascend/ascend-toolkit/set_env.sh)\" >&2
+if ! atc=\"$(command -v \"${{ATC:-atc}}\")\"; then
+    echo \"${{ATC:-atc}} is not on the PATH: source CANN's set_env.sh (often /usr/local/Ascend/ascend-toolkit/set_env.sh)\" >&2
     exit 1
 fi
+case \"$atc\" in
+    /*) ;;
+    *) atc=\"$PWD/$atc\" ;;
+esac
+cd \"$(dirname \"${{BASH_SOURCE[0]}}\")\"
 ",
         soc = ascend.soc,
         names = PRECISIONS.map(|(name, _)| name).join("|"),
     );
     for (made, (name, meaning)) in ascend.precisions.iter().zip(PRECISIONS) {
-        let words: Vec<String> = made.command.iter().map(|word| quoted(word)).collect();
+        let words = ["\"$atc\"".to_owned()].into_iter();
+        let words: Vec<String> = words.chain(made.command.iter().skip(1).map(|word| quoted(word))).collect();
         // Writing to a text does not fail.
         let _ = write!(text, "\n# {meaning}\n{name}() {{\n    {}\n}}\n", words.join(" \\\n        "));
     }

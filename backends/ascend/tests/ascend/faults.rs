@@ -1,9 +1,8 @@
 //! What goes wrong in the libraries or on the device: each is an error that names call and node, nothing is left behind, and no
 //! process hangs or crashes.
 
-mod child;
-mod counts;
-
+use crate::child;
+use crate::counts;
 use lockstep_ascend::AscendBackend;
 use lockstep_hal::{Cancel, Usage};
 use lockstep_runtime::graph::{BinaryOp, DType, GraphBuilder, Linear, Op, TensorType};
@@ -103,6 +102,7 @@ fn every_call_that_fails_is_an_error_and_leaves_nothing_behind() {
     for (symbol, code) in told {
         for time in ["1", "2"] {
             let ran = child::run(
+                module_path!(),
                 "every_call_that_fails_is_an_error_and_leaves_nothing_behind",
                 symbol,
                 &[(FAIL, &format!("{symbol}:{time}:{code}"))],
@@ -118,6 +118,7 @@ fn every_call_that_fails_is_an_error_and_leaves_nothing_behind() {
     }
     for symbol in quiet.into_iter().chain(tried) {
         let ran = child::run(
+            module_path!(),
             "every_call_that_fails_is_an_error_and_leaves_nothing_behind",
             symbol,
             &[(FAIL, &format!("{symbol}:1:500000"))],
@@ -144,6 +145,7 @@ fn a_fault_on_the_device_names_its_node_and_loses_its_device_alone() {
     }
     for (late, node) in [("aclnnAdd:1:507015", "sum"), ("aclnnLayerNorm:1:507035", "norm")] {
         let ran = child::run(
+            module_path!(),
             "a_fault_on_the_device_names_its_node_and_loses_its_device_alone",
             "late",
             &[("LOCKSTEP_ASCEND_SIM_LATE", late)],
@@ -171,13 +173,13 @@ fn a_fault_in_a_captured_run_is_told_when_it_is_waited_for_and_by_node_when_step
     }
     let test = "a_fault_in_a_captured_run_is_told_when_it_is_waited_for_and_by_node_when_stepwise";
     let late = ("LOCKSTEP_ASCEND_SIM_LATE", "aclnnLayerNorm:3:507035");
-    let captured = child::run(test, "captured", &[late]);
+    let captured = child::run(module_path!(), test, "captured", &[late]);
     assert!(
         captured.ended_well && captured.said.contains("failed at the run with code 507035"),
         "{}",
         captured.said
     );
-    let stepwise = child::run(test, "stepwise", &[late, ("LOCKSTEP_ASCEND_STEPWISE", "1")]);
+    let stepwise = child::run(module_path!(), test, "stepwise", &[late, ("LOCKSTEP_ASCEND_STEPWISE", "1")]);
     assert!(
         stepwise.ended_well && stepwise.said.contains("failed at norm with code 507035"),
         "{}",
@@ -222,7 +224,8 @@ fn a_program_that_is_dropped_while_it_runs_is_waited_for() {
         counts::assert_nothing_is_left();
         return;
     }
-    let ran = child::run("a_program_that_is_dropped_while_it_runs_is_waited_for", "here", &[]);
+    let ran =
+        child::run(module_path!(), "a_program_that_is_dropped_while_it_runs_is_waited_for", "here", &[]);
     assert!(ran.ended_well, "{}", ran.said);
 }
 
@@ -236,7 +239,12 @@ fn a_fault_in_a_run_that_nobody_waits_for_loses_the_device() {
         return;
     }
     let late = ("LOCKSTEP_ASCEND_SIM_LATE", "aclnnMatmul:4:507015");
-    let ran = child::run("a_fault_in_a_run_that_nobody_waits_for_loses_the_device", "late", &[late]);
+    let ran = child::run(
+        module_path!(),
+        "a_fault_in_a_run_that_nobody_waits_for_loses_the_device",
+        "late",
+        &[late],
+    );
     assert!(ran.ended_well, "{}", ran.said);
 }
 
@@ -251,8 +259,8 @@ fn what_operators_ask_for_beside_their_operands_is_theirs_alone() {
         return;
     }
     let test = "what_operators_ask_for_beside_their_operands_is_theirs_alone";
-    let [none, much] =
-        ["0", "65536"].map(|bytes| child::run(test, bytes, &[("LOCKSTEP_ASCEND_SIM_WORKSPACE", bytes)]));
+    let [none, much] = ["0", "65536"]
+        .map(|bytes| child::run(module_path!(), test, bytes, &[("LOCKSTEP_ASCEND_SIM_WORKSPACE", bytes)]));
     let gave = |ran: &child::Ran| -> Vec<String> {
         ran.said.lines().filter(|line| line.contains("gave: ")).map(str::to_owned).collect()
     };

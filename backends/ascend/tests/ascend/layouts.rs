@@ -1,7 +1,6 @@
 //! The libraries under the names of both layouts, as an installation of CANN has them, and what is said where they are not.
 
-mod child;
-
+use crate::child;
 use lockstep_ascend::AscendBackend;
 use lockstep_ascend_abi::libraries;
 use lockstep_hal::{Backend, Error};
@@ -38,13 +37,13 @@ fn the_vendors_names_lead_to_the_libraries_in_both_layouts() {
         let folder = tempfile::tempdir().unwrap();
         installation(folder.path(), names);
         let home = folder.path().to_str().unwrap();
-        let ran = child::run(TEST, "here", &[("ASCEND_HOME_PATH", home)]);
+        let ran = child::run(module_path!(), TEST, "here", &[("ASCEND_HOME_PATH", home)]);
         // Under whatever name it comes, it is no device.
         assert!(ran.said.contains("found: ") && ran.said.contains("ascend:0"), "{}", ran.said);
         assert!(ran.said.contains("simulated: true") && ran.said.contains("-SIM"), "{}", ran.said);
         // One of a kind missing is said with where it was looked for.
         std::fs::remove_file(folder.path().join("lib64/libnnopbase.so")).unwrap();
-        let ran = child::run(TEST, "here", &[("ASCEND_HOME_PATH", home)]);
+        let ran = child::run(module_path!(), TEST, "here", &[("ASCEND_HOME_PATH", home)]);
         assert!(
             ran.said.contains("absent: ascend is not available: libnnopbase.so not found"),
             "{}",
@@ -60,6 +59,7 @@ fn visible_devices_are_numbered_from_0() {
         return;
     }
     let ran = child::run(
+        module_path!(),
         "visible_devices_are_numbered_from_0",
         "here",
         &[("ASCEND_RT_VISIBLE_DEVICES", "1"), ("LOCKSTEP_ASCEND_SIM_DEVICES", "4")],
@@ -78,6 +78,7 @@ fn without_cann_the_search_is_told() {
     // A machine with CANN has its libraries on the loader's path.
     let empty = tempfile::tempdir().unwrap();
     let ran = child::run(
+        module_path!(),
         "without_cann_the_search_is_told",
         "here",
         &[("ASCEND_HOME_PATH", empty.path().to_str().unwrap()), ("LD_LIBRARY_PATH", "")],
@@ -94,6 +95,11 @@ fn what_only_cann_9_has_is_not_needed() {
         device.write(&buffer, 0, &[1; 8]).unwrap();
         return;
     }
-    let ran = child::run("what_only_cann_9_has_is_not_needed", "8", &[("LOCKSTEP_ASCEND_SIM_LAYOUT", "8")]);
+    let ran = child::run(
+        module_path!(),
+        "what_only_cann_9_has_is_not_needed",
+        "8",
+        &[("LOCKSTEP_ASCEND_SIM_LAYOUT", "8")],
+    );
     assert!(ran.ended_well, "{}", ran.said);
 }

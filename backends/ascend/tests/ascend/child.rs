@@ -15,10 +15,14 @@ pub(crate) fn case() -> Option<String> {
     std::env::var(VARIABLE).ok()
 }
 
-/// Runs `test` of this program again, for one case, with these variables.
-pub(crate) fn run(test: &str, case: &str, environment: &[(&str, &str)]) -> Ran {
+/// Runs `test` of this program again, in the module of that path, for one case, with these variables.
+pub(crate) fn run(module: &str, test: &str, case: &str, environment: &[(&str, &str)]) -> Ran {
+    let test = match module.split_once("::") {
+        Some((_, module)) => format!("{module}::{test}"),
+        None => test.to_owned(),
+    };
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(VARIABLE, case);
+    command.args(["--exact", &test, "--nocapture", "--test-threads=1"]).env(VARIABLE, case);
     command.env_remove("RUST_BACKTRACE").envs(environment.iter().copied());
     let output = command.output().unwrap();
     let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());

@@ -1,8 +1,7 @@
 //! The story of a port (`docs/porting.md`): operators taken by their names are found guilty one by one, each with what is wrong
 //! with it; the careful ones are not.
 
-mod child;
-
+use crate::child;
 use lockstep_ascend::AscendBackend;
 use lockstep_bert::{BertModel, LoadOptions};
 use lockstep_conformance::conform::{Expectations, Selection, conform};
@@ -62,7 +61,7 @@ fn a_naive_index_add_rounds_at_each_addition_and_has_no_fixed_order() {
     if child::case().is_none() {
         // The order in which a device without a fixed one adds, drawn anew for each launch.
         let test = "a_naive_index_add_rounds_at_each_addition_and_has_no_fixed_order";
-        let ran = child::run(test, "shuffled", &[("LOCKSTEP_ASCEND_SIM_SHUFFLE", "7")]);
+        let ran = child::run(module_path!(), test, "shuffled", &[("LOCKSTEP_ASCEND_SIM_SHUFFLE", "7")]);
         assert!(ran.ended_well, "{}", ran.said);
         return;
     }

@@ -1,0 +1,142 @@
+//! Which of a model's inputs and outputs a program's are.
+
+use super::description::Description;
+use lockstep_hal::graph::{DType, Op};
+use lockstep_hal::{CompiledPort, Error, Location, Operand, Program, Result};
+
+/// A program's values at a model's ports, in the program's order.
+#[derive(Clone, Debug)]
+pub(crate) struct Ports {
+    pub(crate) inputs: Vec<Port>,
+    /// Outputs, then taps.
+    pub(crate) outputs: Vec<Port>,
+    /// The gear of the program's extents.
+    pub(crate) gear: usize,
+}
+
+/// One value.
+#[derive(Clone, Debug)]
+pub(crate) struct Port {
+    /// The model's port.
+    pub(crate) index: usize,
+    /// The model's dtype.
+    pub(crate) dtype: DType,
+    /// Elements.
+    pub(crate) elements: usize,
+}
+
+impl Port {
+    /// Bytes that the model takes or gives.
+    pub(crate) fn bytes(&self) -> usize {
+        self.elements * self.dtype.size()
+    }
+}
+
+/// An input that indexes a table.
+#[derive(Clone, Debug)]
+pub(crate) struct InputIndex {
+    pub(crate) node: String,
+    /// The program's input.
+    pub(crate) slot: usize,
+    pub(crate) dtype: DType,
+    /// The table's rows.
+    pub(crate) rows: usize,
+}
+
+impl Ports {
+    /// Finds a program's inputs, outputs and taps by name.
+    ///
+    /// # Errors
+    /// [`Error::Program`] for a name or a dtype that the model lacks, and for extents that are no gear's, with those there are.
+    pub(crate) fn find(program: &Program, description: &Description) -> Result<Self> {
+        let model = &description.model;
+        let (inputs, outputs) = program.io().split_at(program.input_count());
+        let of = |id| program.operand(id);
+        let mut found = Vec::new();
+        for operand in inputs.iter().map(|&id| of(id)) {
+            let port = port(operand, &model.inputs).ok_or_else(|| {
+                Error::program(format!(
+                    "{} has no input `{}`; it has {}",
+                    model.file,
+                    operand.name,
+                    names(&model.inputs)
+                ))
+            })?;
+            if port.dtype != operand.dtype {
+                return Err(Error::program(format!(
+                    "{} takes `{}` in {}, the graph has it in {}; was another model compiled?",
+                    model.file, operand.name, port.dtype, operand.dtype
+                )));
+            }
+            found.push(port);
+        }
+        let extents = inputs.iter().map(|&id| of(id).shape.as_slice());
+        let fits = |gear: &lockstep_hal::Gear| {
+            found.iter().zip(extents.clone()).all(|(port, extents)| gear.inputs[port.index] == extents)
+        };
+        let gear = model.gears.iter().position(fits).ok_or_else(|| {
+            let given: Vec<String> =
+                inputs.iter().map(|&id| format!("{} {:?}", of(id).name, of(id).shape)).collect();
+            Error::program(format!(
+                "{} was not compiled for {}; it runs {}. Compile it for more (lockstep export --batches, --seq)",
+                model.file,
+                given.join(", "),
+                model.gears_in_words()
+            ))
+        })?;
+        let mut given = Vec::new();
+        for operand in outputs.iter().map(|&id| of(id)) {
+            let port = port(operand, &model.outputs).ok_or_else(|| {
+                Error::program(format!(
+                    "{} does not give `{}`, only {}; checkpoints are there if they were cut (lockstep export --cut)",
+                    model.file,
+                    operand.name,
+                    names(&model.outputs)
+                ))
+            })?;
+            if port.dtype != operand.dtype && !(port.dtype.is_float() && operand.dtype.is_float()) {
+                return Err(Error::program(format!(
+                    "{} gives `{}` in {}, the graph in {}",
+                    model.file, operand.name, port.dtype, operand.dtype
+                )));
+            }
+            let room = description.output_bytes[port.index];
+            if port.bytes() > room {
+                return Err(Error::program(format!(
+                    "{}: output `{}` takes {} bytes, and the model gives {room}",
+                    model.file,
+                    operand.name,
+                    port.bytes()
+                )));
+            }
+            given.push(port);
+        }
+        Ok(Self { inputs: found, outputs: given, gear })
+    }
+}
+
+/// The port of a value, by its name.
+fn port(operand: &Operand, ports: &[CompiledPort]) -> Option<Port> {
+    let index = ports.iter().position(|port| port.name == operand.name)?;
+    Some(Port { index, dtype: ports[index].dtype, elements: operand.shape.iter().product() })
+}
+
+fn names(ports: &[CompiledPort]) -> String {
+    ports.iter().map(|port| format!("`{}`", port.name)).collect::<Vec<_>>().join(", ")
+}
+
+/// The inputs that tables are read by: a device does not look whether they are in range.
+pub(crate) fn input_indices(program: &Program) -> Vec<InputIndex> {
+    let mut found = Vec::new();
+    for step in program.steps() {
+        let (Op::Gather { axis }, &[table, index]) = (&step.op, step.inputs.as_slice()) else { continue };
+        let index = program.operand(index);
+        if let Location::Io(slot) = index.location
+            && slot < program.input_count()
+        {
+            let rows = program.operand(table).shape[*axis];
+            found.push(InputIndex { node: step.name.clone(), slot, dtype: index.dtype, rows });
+        }
+    }
+    found
+}
