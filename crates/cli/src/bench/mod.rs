@@ -5,6 +5,7 @@ mod limits;
 mod measure;
 mod mixed;
 mod print;
+mod projection;
 mod shapes;
 
 use crate::arguments::{self, DeviceArguments, Shape};
@@ -43,6 +44,7 @@ Examples:
   lockstep bench MODEL --shape 8x128 --shape 32x128 --threads 2 --beside candle
   lockstep bench MODEL --mixed
   lockstep bench MODEL --device cuda:0 --dtype f16 --shape 1x128 --shape 32x128
+  lockstep bench MODEL --device ascend-sim --dtype f16 --shape 32x128 --project
 
 Inputs are random token ids, every sequence as long as the shape says. Devices take turns within each shape, so that \
 what else the machine does befalls all of them. Times are from inputs on the host to outputs on the host, and apart from that \
@@ -71,6 +73,9 @@ pub(crate) struct BenchArguments {
     /// Whether the device's copy and product rates are measured, for the share of its roofline
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = Roofline::Auto)]
     roofline: Roofline,
+    /// Also say what the same work would take on an A100 and on an Ascend 910B3 at their stated peak rates; f16 alone
+    #[arg(long, conflicts_with = "mixed")]
+    project: bool,
     /// How long each device is measured for each shape
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = arguments::seconds)]
     seconds: f64,
@@ -130,12 +135,17 @@ pub(crate) fn bench(arguments: &BenchArguments, output: &mut Output) -> Outcome 
     };
     let devices = contenders.iter().map(|contender| contender.limits(arguments.roofline));
     let devices = devices.collect::<Outcome<Vec<_>>>()?;
+    if arguments.project {
+        projection::check(devices.iter().map(|limits| limits.dtype))?;
+    }
     let has_fma_peak = devices.iter().any(|limits| limits.has_fma_peak);
     let (measured, peak) = beside_peak(has_fma_peak.then_some(used_threads), || {
         let measured = shapes.into_iter().map(|shape| shapes::measure(&contenders, shape, budget));
         measured.collect::<Outcome<Vec<_>>>()
     })?;
-    let report = shapes::ShapesReport::new(&arguments.model, peak, devices, measured);
+    let labels: Vec<String> = devices.iter().map(limits::Limits::label).collect();
+    let projections = if arguments.project { projection::project(&measured, &labels) } else { Vec::new() };
+    let report = shapes::ShapesReport::new(&arguments.model, peak, devices, measured, projections);
     if output.is_json() { output.json_line(&report) } else { print::shapes(&report, output) }
 }
 

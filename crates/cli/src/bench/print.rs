@@ -4,6 +4,7 @@ use super::Machine;
 use super::limits::{Limits, Shares};
 use super::measure::Timing;
 use super::mixed::MixedReport;
+use super::projection;
 use super::shapes::ShapesReport;
 use crate::arguments::Shape;
 use crate::failure::Outcome;
@@ -113,7 +114,8 @@ pub(super) fn shapes(report: &ShapesReport, output: &mut Output) -> Outcome {
         }
         list.add_row(row);
     }
-    output.line(format_args!("{}", list.trim_fmt()))
+    output.line(format_args!("{}", list.trim_fmt()))?;
+    projection::print(&report.projections, output)
 }
 
 pub(super) fn mixed(report: &MixedReport, output: &mut Output) -> Outcome {

@@ -3,6 +3,7 @@
 use super::contender::{Contender, Run};
 use super::limits::{Limits, Shares};
 use super::measure::{Budget, Timing, in_turns};
+use super::projection::Projection;
 use super::{Machine, SCHEMA};
 use crate::arguments::Shape;
 use crate::failure::Outcome;
@@ -16,10 +17,10 @@ use std::path::Path;
 /// All contenders at one shape.
 #[derive(Debug)]
 pub(super) struct Measured {
-    shape: Shape,
-    product_flops: u64,
+    pub(super) shape: Shape,
+    pub(super) product_flops: u64,
     /// What each moves, then how long each takes.
-    traffic: Vec<u64>,
+    pub(super) traffic: Vec<u64>,
     timings: Vec<Timing>,
 }
 
@@ -50,6 +51,9 @@ pub(super) struct ShapesReport {
     pub(super) machine: Option<Machine>,
     pub(super) devices: Vec<Limits>,
     pub(super) results: Vec<ShapeResult>,
+    /// What the same work would take elsewhere, if that was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) projections: Vec<Projection>,
 }
 
 /// One device at one shape.
@@ -77,6 +81,7 @@ impl ShapesReport {
         peak: Option<FmaPeak>,
         devices: Vec<Limits>,
         measured: Vec<Measured>,
+        projections: Vec<Projection>,
     ) -> Self {
         let mut results = Vec::new();
         for Measured { shape, product_flops, traffic, timings } in measured {
@@ -105,6 +110,7 @@ impl ShapesReport {
             machine: peak.map(Machine::new),
             devices,
             results,
+            projections,
         }
     }
 }
