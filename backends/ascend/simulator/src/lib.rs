@@ -12,6 +12,7 @@
 mod exports;
 mod meta;
 mod numerics;
+mod offline;
 mod ops;
 mod registry;
 mod runtime;

@@ -111,6 +111,11 @@ impl Described {
 pub(crate) struct Tensors(Vec<Option<Described>>);
 
 impl Tensors {
+    /// Of operands that no handle stands for.
+    pub(crate) fn of(operands: Vec<Option<Described>>) -> Self {
+        Self(operands)
+    }
+
     /// The operand at `index`, unless it is null.
     pub(crate) fn optional(&self, index: usize) -> Option<&Described> {
         self.0.get(index)?.as_ref()

@@ -4,21 +4,13 @@
 use crate::meta::executor::{Bound, Fault, Kernel, Launch};
 use crate::meta::tensor::Description;
 use crate::numerics::Settings;
-use crate::runtime::blocks::{self, Block, Home, Place, Use};
 use crate::runtime::context::Context;
 use crate::runtime::stream::Stream;
-use crate::runtime::{counts, faults, memory};
+use crate::runtime::uses::{self, Found};
+use crate::runtime::{counts, faults};
 use crate::view::{View, element_size};
 use lockstep_ascend_abi::aclFormat;
 use std::sync::Arc;
-
-/// What a kernel that reads or writes where it may not ends with.
-const ADDRESS_FAULT: i32 = 507_015;
-/// Of a tensor's address.
-const ALIGNMENT: usize = 32;
-
-/// The memory of one operand, or why it cannot be used.
-type Found = Result<Option<Arc<Block>>, String>;
 
 /// A submitted launch; a captured one runs again and again.
 pub(crate) struct Submission {
@@ -43,7 +35,7 @@ impl Submission {
         context: &Context,
     ) -> Self {
         let mut memory: Vec<Found> = operands.iter().map(|operand| found(operand, stream.device)).collect();
-        memory.push(in_device_memory(workspace.0, workspace.1 as usize, stream.device, "workspace"));
+        memory.push(uses::in_device_memory(workspace.0, workspace.1 as usize, stream.device, "workspace"));
         Self {
             op,
             kernel,
@@ -63,10 +55,6 @@ impl Submission {
         if let Some(code) = faults::injected_late(self.op) {
             return Err(Fault::new(code, format!("{place}: LOCKSTEP_ASCEND_SIM_LATE asked for this fault")));
         }
-        let held = self.hold().map_err(|text| {
-            let text = format!("{place}: The DDR address of the MTE instruction is out of range: {text}");
-            Fault::new(ADDRESS_FAULT, text)
-        })?;
         let launch = Launch {
             views: &self.views,
             workspace: (core::ptr::with_exposed_provenance_mut(self.workspace.0), self.workspace.1),
@@ -74,24 +62,10 @@ impl Submission {
             is_deterministic: self.is_deterministic,
             launch_number,
         };
-        fill_workspace(&launch);
-        (self.kernel)(&launch).map_err(|fault| Fault::new(fault.code, format!("{place}: {}", fault.text)))?;
-        match held.iter().find(|held| held.0.is_freed()) {
-            None => Ok(()),
-            Some(held) => {
-                let text = format!("{place}: {} was freed while it ran", held.0.describe());
-                Err(Fault::new(ADDRESS_FAULT, text))
-            }
-        }
-    }
-
-    fn hold(&self) -> Result<Vec<Use>, String> {
-        let mut held = Vec::new();
-        for found in &self.memory {
-            let Some(block) = found.as_ref().map_err(Clone::clone)? else { continue };
-            held.push(blocks::hold(block).ok_or_else(|| format!("{} was freed", block.describe()))?);
-        }
-        Ok(held)
+        uses::during(&self.memory, &place, || {
+            fill_workspace(&launch);
+            (self.kernel)(&launch).map_err(|fault| Fault::new(fault.code, format!("{place}: {}", fault.text)))
+        })
     }
 }
 
@@ -121,11 +95,7 @@ fn found(operand: &Bound, device: i32) -> Found {
     if bytes == 0 {
         return Ok(None);
     }
-    if !description.address.is_multiple_of(ALIGNMENT) {
-        let address = description.address;
-        return Err(format!("{}: address {address:#x} is not a multiple of {ALIGNMENT}", operand.name));
-    }
-    in_device_memory(description.address, bytes, device, operand.name)
+    uses::aligned(description.address, bytes, device, operand.name)
 }
 
 /// What says where elements lie.
@@ -163,20 +133,6 @@ fn bytes_of(description: &Description) -> Option<usize> {
     let Description { dtype, dims, strides, offset, format, storage_dims, .. } = description;
     let extent = Extent { dims, strides, offset: *offset, format: *format, storage_dims };
     usize::try_from(extent.elements()?).ok()?.checked_mul(element_size(*dtype)?)
-}
-
-fn in_device_memory(address: usize, bytes: usize, device: i32, name: &str) -> Found {
-    if bytes == 0 {
-        return Ok(None);
-    }
-    match blocks::place(address, bytes) {
-        Place::Block(block) if block.home != Home::Host => {
-            memory::check_reach(device, &block).map_err(|text| format!("{name}: {text}"))?;
-            Ok(Some(block))
-        }
-        Place::Wrong(text) => Err(format!("{name}: {text}")),
-        _ => Err(format!("{name}: address {address:#x} is not device memory")),
-    }
 }
 
 #[cfg(test)]

@@ -65,13 +65,16 @@ pub(crate) enum ReciprocalRoot {
     Logarithm,
 }
 
-/// Whether a row's mean and reciprocal deviation pass through f16, as they do where gamma and beta are f16.
+/// Which of a row's statistics pass through f16, as they do where gamma and beta are f16.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Statistics {
     /// Kept in the type that is computed in.
     Wide,
-    /// Rounded to f16 and widened again before they are used.
+    /// Mean and reciprocal deviation, rounded to f16 and widened again before they are used.
     ThroughF16,
+    /// Mean and variance likewise; the reciprocal deviation is made of that variance and not rounded: the operator of
+    /// compiled graphs.
+    VarianceThroughF16,
 }
 
 /// Mean and reciprocal standard deviation of a row.
@@ -85,15 +88,14 @@ pub(crate) fn row_statistics<C: Elementary>(
     statistics: Statistics,
 ) -> (C, C) {
     let share = C::ONE.divide(C::of_f64(row.len() as f64));
-    let round = |value: C| match statistics {
-        Statistics::Wide => value,
-        Statistics::ThroughF16 => C::of_f32(value.to_f16().to_f32()),
-    };
-    let mean = round(sum(row, |x| x.multiply(share)));
+    let round =
+        |value: C, is_rounded: bool| if is_rounded { C::of_f32(value.to_f16().to_f32()) } else { value };
+    let mean = round(sum(row, |x| x.multiply(share)), statistics != Statistics::Wide);
     let variance = sum(row, |x| {
         let deviation = x.subtract(mean);
         deviation.multiply(deviation).multiply(share)
     });
+    let variance = round(variance, statistics == Statistics::VarianceThroughF16);
     let shifted = variance.add(C::of_f64(epsilon));
     let reciprocal = match root {
         ReciprocalRoot::Root => C::ONE.divide(shifted.square_root()),
@@ -105,7 +107,7 @@ pub(crate) fn row_statistics<C: Elementary>(
             value[0]
         }
     };
-    (mean, round(reciprocal))
+    (mean, round(reciprocal, statistics == Statistics::ThroughF16))
 }
 
 /// The sum of `term(x)` over a row, in 16 interleaved chains that are added as a tree.

@@ -44,7 +44,12 @@ fn in_and_scratch<C>(blocks: &mut [Vec<C>]) -> (&mut Vec<C>, &mut Vec<C>) {
     (&mut x[0], &mut scratch[0])
 }
 
-const GELU_TANH: Function = Function {
+pub(crate) const TANH: Function = function!(floats hyperbolic_tangent);
+pub(crate) const ERF: Function = function!(floats error_function);
+pub(crate) const RELU: Function = function!(rectify);
+pub(crate) const SIGMOID: Function = function!(floats sigmoid);
+
+pub(crate) const GELU_TANH: Function = Function {
     single: |blocks| {
         let (x, scratch) = in_and_scratch(blocks);
         recipes::gelu_tanh(x, scratch);
@@ -56,7 +61,7 @@ const GELU_TANH: Function = Function {
     integer: None,
 };
 
-const GELU_ERF: Function = Function {
+pub(crate) const GELU_ERF: Function = Function {
     single: |blocks| {
         let (x, scratch) = in_and_scratch(blocks);
         recipes::gelu_erf(x, scratch);
@@ -76,7 +81,7 @@ const FAST_GELU: Function = Function {
 };
 
 /// Types that a rectifier takes.
-const RECTIFIED: &[aclDataType] = &[
+pub(crate) const RECTIFIED: &[aclDataType] = &[
     aclDataType::FLOAT,
     aclDataType::FLOAT16,
     aclDataType::BF16,
@@ -118,27 +123,27 @@ operators! { activation;
 
     fn aclnnTanhGetWorkspaceSize(self_: *const aclTensor, out: *mut aclTensor) then aclnnTanh
     takes [Op::input(self_, "self"), Op::output(out, "out")]
-    plans |tensors| { unary(tensors, 1, function!(floats hyperbolic_tangent), ARITHMETIC) }
+    plans |tensors| { unary(tensors, 1, TANH, ARITHMETIC) }
 
     fn aclnnInplaceTanhGetWorkspaceSize(self_ref: *mut aclTensor) then aclnnInplaceTanh
     takes [Op::both(self_ref, "selfRef")]
-    plans |tensors| { unary(tensors, 0, function!(floats hyperbolic_tangent), REALS) }
+    plans |tensors| { unary(tensors, 0, TANH, REALS) }
 
     fn aclnnErfGetWorkspaceSize(self_: *const aclTensor, out: *mut aclTensor) then aclnnErf
     takes [Op::input(self_, "self"), Op::output(out, "out")]
-    plans |tensors| { unary(tensors, 1, function!(floats error_function), ARITHMETIC) }
+    plans |tensors| { unary(tensors, 1, ERF, ARITHMETIC) }
 
     fn aclnnReluGetWorkspaceSize(self_: *const aclTensor, out: *const aclTensor) then aclnnRelu
     takes [Op::input(self_, "self"), Op::output(out, "out")]
-    plans |tensors| { unary(tensors, 1, function!(rectify), RECTIFIED) }
+    plans |tensors| { unary(tensors, 1, RELU, RECTIFIED) }
 
     fn aclnnInplaceReluGetWorkspaceSize(self_ref: *mut aclTensor) then aclnnInplaceRelu
     takes [Op::both(self_ref, "selfRef")]
-    plans |tensors| { unary(tensors, 0, function!(rectify), RECTIFIED) }
+    plans |tensors| { unary(tensors, 0, RELU, RECTIFIED) }
 
     fn aclnnSigmoidGetWorkspaceSize(self_: *const aclTensor, out: *mut aclTensor) then aclnnSigmoid
     takes [Op::input(self_, "self"), Op::output(out, "out")]
-    plans |tensors| { unary(tensors, 1, function!(floats sigmoid), ARITHMETIC) }
+    plans |tensors| { unary(tensors, 1, SIGMOID, ARITHMETIC) }
 
     fn aclnnSiluGetWorkspaceSize(self_: *const aclTensor, out: *mut aclTensor) then aclnnSilu
     takes [Op::input(self_, "self"), Op::output(out, "out")]

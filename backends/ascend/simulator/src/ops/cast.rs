@@ -65,7 +65,7 @@ fn convert_in<C: Number>(source: &Access, target: &Access) {
 }
 
 /// Operand `from`, broadcast to the extents of operand `to`, converted to its type.
-pub(super) fn converting(from: usize, to: usize) -> Planned {
+pub(crate) fn converting(from: usize, to: usize) -> Planned {
     Planned {
         workspace: 0,
         kernel: Box::new(move |launch| {

@@ -55,13 +55,38 @@ fn fill_where<C: Number>(blocks: &mut [Vec<C>]) {
     }
 }
 
+pub(crate) const EQUAL: Function = function!(equal);
+pub(crate) const LESS: Function = function!(less);
+pub(crate) const LESS_OR_EQUAL: Function = function!(less_or_equal);
+pub(crate) const GREATER: Function = function!(greater);
+pub(crate) const GREATER_OR_EQUAL: Function = function!(greater_or_equal);
+pub(crate) const BOTH: Function = function!(both);
+pub(crate) const EITHER: Function = function!(either);
+
 /// Truth values of operands 0 and 1 in operand 2.
-fn compare(tensors: &Tensors, function: Function) -> Result<Planned, Refusal> {
+pub(crate) fn compare(tensors: &Tensors, function: Function) -> Result<Planned, Refusal> {
     check::dtype(&tensors[0], ARITHMETIC)?;
     check::dtype(&tensors[1], ARITHMETIC)?;
     let dtype = promoted(&tensors[0], &tensors[1])?;
     let sources = vec![Source::Tensor(0), Source::Tensor(1)];
     Pointwise { function, sources, out: 2, dtype, result: aclDataType::BOOL }.plan(tensors)
+}
+
+/// Whether operand 0 is false in operand 1.
+pub(crate) fn negate(tensors: &Tensors) -> Result<Planned, Refusal> {
+    check::dtype(&tensors[0], ARITHMETIC)?;
+    let (function, sources) = (function!(not), vec![Source::Tensor(0)]);
+    Pointwise { function, sources, out: 1, dtype: tensors[0].dtype, result: aclDataType::BOOL }.plan(tensors)
+}
+
+/// Operand 1 where operand 0 is true, else operand 2, in operand 3.
+pub(crate) fn select(tensors: &Tensors) -> Result<Planned, Refusal> {
+    check::dtype(&tensors[0], &[aclDataType::BOOL, aclDataType::UINT8])?;
+    check::dtype(&tensors[1], ARITHMETIC)?;
+    check::dtype(&tensors[2], ARITHMETIC)?;
+    let dtype = promoted(&tensors[1], &tensors[2])?;
+    let sources = vec![Source::Tensor(0), Source::Tensor(1), Source::Tensor(2)];
+    Pointwise { function: function!(choose), sources, out: 3, dtype, result: dtype }.plan(tensors)
 }
 
 use Operand as Op;
@@ -71,7 +96,7 @@ operators! { elementwise;
         self_: *const aclTensor, other: *const aclTensor, out: *mut aclTensor,
     ) then aclnnEqTensor
     takes [Op::input(self_, "self"), Op::input(other, "other"), Op::output(out, "out")]
-    plans |tensors| { compare(tensors, function!(equal)) }
+    plans |tensors| { compare(tensors, EQUAL) }
 
     fn aclnnNeTensorGetWorkspaceSize(
         self_: *const aclTensor, other: *const aclTensor, out: *mut aclTensor,
@@ -83,48 +108,43 @@ operators! { elementwise;
         self_: *const aclTensor, other: *const aclTensor, out: *mut aclTensor,
     ) then aclnnLtTensor
     takes [Op::input(self_, "self"), Op::input(other, "other"), Op::output(out, "out")]
-    plans |tensors| { compare(tensors, function!(less)) }
+    plans |tensors| { compare(tensors, LESS) }
 
     fn aclnnLeTensorGetWorkspaceSize(
         self_: *const aclTensor, other: *const aclTensor, out: *mut aclTensor,
     ) then aclnnLeTensor
     takes [Op::input(self_, "self"), Op::input(other, "other"), Op::output(out, "out")]
-    plans |tensors| { compare(tensors, function!(less_or_equal)) }
+    plans |tensors| { compare(tensors, LESS_OR_EQUAL) }
 
     fn aclnnGtTensorGetWorkspaceSize(
         self_: *const aclTensor, other: *const aclTensor, out: *mut aclTensor,
     ) then aclnnGtTensor
     takes [Op::input(self_, "self"), Op::input(other, "other"), Op::output(out, "out")]
-    plans |tensors| { compare(tensors, function!(greater)) }
+    plans |tensors| { compare(tensors, GREATER) }
 
     fn aclnnGeTensorGetWorkspaceSize(
         self_: *const aclTensor, other: *const aclTensor, out: *mut aclTensor,
     ) then aclnnGeTensor
     takes [Op::input(self_, "self"), Op::input(other, "other"), Op::output(out, "out")]
-    plans |tensors| { compare(tensors, function!(greater_or_equal)) }
+    plans |tensors| { compare(tensors, GREATER_OR_EQUAL) }
 
     fn aclnnLogicalAndGetWorkspaceSize(
         self_: *const aclTensor, other: *const aclTensor, out: *mut aclTensor,
     ) then aclnnLogicalAnd
     takes [Op::input(self_, "self"), Op::input(other, "other"), Op::output(out, "out")]
-    plans |tensors| { compare(tensors, function!(both)) }
+    plans |tensors| { compare(tensors, BOTH) }
 
     fn aclnnLogicalOrGetWorkspaceSize(
         self_: *const aclTensor, other: *const aclTensor, out: *mut aclTensor,
     ) then aclnnLogicalOr
     takes [Op::input(self_, "self"), Op::input(other, "other"), Op::output(out, "out")]
-    plans |tensors| { compare(tensors, function!(either)) }
+    plans |tensors| { compare(tensors, EITHER) }
 
     fn aclnnLogicalNotGetWorkspaceSize(
         self_: *const aclTensor, out: *mut aclTensor,
     ) then aclnnLogicalNot
     takes [Op::input(self_, "self"), Op::output(out, "out")]
-    plans |tensors| {
-        check::dtype(&tensors[0], ARITHMETIC)?;
-        let (function, sources) = (function!(not), vec![Source::Tensor(0)]);
-        let dtype = tensors[0].dtype;
-        Pointwise { function, sources, out: 1, dtype, result: aclDataType::BOOL }.plan(tensors)
-    }
+    plans |tensors| { negate(tensors) }
 
     fn aclnnEqScalarGetWorkspaceSize(
         self_: *const aclTensor, other: *const aclScalar, out: *mut aclTensor,
@@ -145,14 +165,7 @@ operators! { elementwise;
         Op::input(condition, "condition"), Op::input(self_, "self"), Op::input(other, "other"),
         Op::output(out, "out"),
     ]
-    plans |tensors| {
-        check::dtype(&tensors[0], &[aclDataType::BOOL, aclDataType::UINT8])?;
-        check::dtype(&tensors[1], ARITHMETIC)?;
-        check::dtype(&tensors[2], ARITHMETIC)?;
-        let dtype = promoted(&tensors[1], &tensors[2])?;
-        let sources = vec![Source::Tensor(0), Source::Tensor(1), Source::Tensor(2)];
-        Pointwise { function: function!(choose), sources, out: 3, dtype, result: dtype }.plan(tensors)
-    }
+    plans |tensors| { select(tensors) }
 
     fn aclnnInplaceMaskedFillScalarGetWorkspaceSize(
         self_ref: *mut aclTensor, mask: *const aclTensor, value: *const aclScalar,

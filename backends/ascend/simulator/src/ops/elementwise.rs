@@ -79,7 +79,7 @@ fn reciprocal<C: Elementary>(blocks: &mut [Vec<C>]) {
 
 /// An operator of one operand, number 0, whose result is number `out`; what is not a float is computed as f32
 /// where the function has no integer form.
-pub(super) fn unary(
+pub(crate) fn unary(
     tensors: &Tensors,
     out: usize,
     function: Function,
@@ -147,6 +147,16 @@ fn binary(
     Pointwise { function, sources, out, dtype, result: dtype }.plan(tensors)
 }
 
+/// Operands 0 and 1, of one type, in operand 2: the operators of compiled graphs, which have no `alpha`.
+pub(crate) fn binary_of_graph(tensors: &Tensors, function: Function) -> Result<Planned, Refusal> {
+    let dtype = tensors[0].dtype;
+    check::dtype(&tensors[0], ARITHMETIC)?;
+    check::same_dtype(&tensors[1], &tensors[0])?;
+    let alpha = Source::Value(Value { real: 1.0, integer: 1 });
+    let sources = vec![Source::Tensor(0), Source::Tensor(1), alpha];
+    Pointwise { function, sources, out: 2, dtype, result: dtype }.plan(tensors)
+}
+
 /// The type in which two operands meet.
 pub(super) fn promoted(a: &Described, b: &Described) -> Result<aclDataType, Refusal> {
     promote(a.dtype, b.dtype).ok_or_else(|| {
@@ -172,7 +182,7 @@ pub(super) fn promoted_scalar(
 }
 
 /// Types that have negative numbers.
-const SIGNED: &[aclDataType] = &[
+pub(crate) const SIGNED: &[aclDataType] = &[
     aclDataType::FLOAT,
     aclDataType::FLOAT16,
     aclDataType::BF16,
@@ -183,11 +193,21 @@ const SIGNED: &[aclDataType] = &[
     aclDataType::INT8,
 ];
 
-const ADD: Function = function!(add_scaled);
-const SUBTRACT: Function = function!(subtract_scaled);
-const MULTIPLY: Function = function!(multiply);
+pub(crate) const ADD: Function = function!(add_scaled);
+pub(crate) const SUBTRACT: Function = function!(subtract_scaled);
+pub(crate) const MULTIPLY: Function = function!(multiply);
 const DIVIDE: Function = function!(floats divide);
-const POWER: Function = function!(power);
+pub(crate) const POWER: Function = function!(power);
+/// Integers stay integers, truncated: the operator of compiled graphs.
+pub(crate) const DIVIDE_OF_GRAPH: Function = function!(divide);
+pub(crate) const EXPONENTIAL: Function = function!(floats exponential);
+pub(crate) const LOGARITHM: Function = function!(floats logarithm);
+pub(crate) const SQUARE_ROOT: Function = function!(floats square_root);
+pub(crate) const RECIPROCAL: Function = function!(floats reciprocal);
+pub(crate) const NEGATE: Function = function!(negate);
+pub(crate) const MAGNITUDE: Function = function!(magnitude);
+pub(crate) const MAXIMUM: Function = function!(maximum);
+pub(crate) const MINIMUM: Function = function!(minimum);
 
 use Integers::{AsFloats, Kept};
 use Operand as Op;
@@ -311,25 +331,25 @@ operators! { elementwise;
         self_: *const aclTensor, other: *const aclTensor, out: *mut aclTensor,
     ) then aclnnMaximum
     takes [Op::input(self_, "self"), Op::input(other, "other"), Op::output(out, "out")]
-    plans |tensors| { binary(tensors, Other::Tensor, None, 2, function!(maximum), Kept) }
+    plans |tensors| { binary(tensors, Other::Tensor, None, 2, MAXIMUM, Kept) }
 
     fn aclnnMinimumGetWorkspaceSize(
         self_: *const aclTensor, other: *const aclTensor, out: *mut aclTensor,
     ) then aclnnMinimum
     takes [Op::input(self_, "self"), Op::input(other, "other"), Op::output(out, "out")]
-    plans |tensors| { binary(tensors, Other::Tensor, None, 2, function!(minimum), Kept) }
+    plans |tensors| { binary(tensors, Other::Tensor, None, 2, MINIMUM, Kept) }
 
     fn aclnnExpGetWorkspaceSize(self_: *const aclTensor, out: *mut aclTensor) then aclnnExp
     takes [Op::input(self_, "self"), Op::output(out, "out")]
-    plans |tensors| { unary(tensors, 1, function!(floats exponential), ARITHMETIC) }
+    plans |tensors| { unary(tensors, 1, EXPONENTIAL, ARITHMETIC) }
 
     fn aclnnLogGetWorkspaceSize(self_: *const aclTensor, out: *mut aclTensor) then aclnnLog
     takes [Op::input(self_, "self"), Op::output(out, "out")]
-    plans |tensors| { unary(tensors, 1, function!(floats logarithm), ARITHMETIC) }
+    plans |tensors| { unary(tensors, 1, LOGARITHM, ARITHMETIC) }
 
     fn aclnnSqrtGetWorkspaceSize(self_: *const aclTensor, out: *mut aclTensor) then aclnnSqrt
     takes [Op::input(self_, "self"), Op::output(out, "out")]
-    plans |tensors| { unary(tensors, 1, function!(floats square_root), ARITHMETIC) }
+    plans |tensors| { unary(tensors, 1, SQUARE_ROOT, ARITHMETIC) }
 
     fn aclnnRsqrtGetWorkspaceSize(self_: *const aclTensor, out: *mut aclTensor) then aclnnRsqrt
     takes [Op::input(self_, "self"), Op::output(out, "out")]
@@ -337,13 +357,13 @@ operators! { elementwise;
 
     fn aclnnReciprocalGetWorkspaceSize(self_: *const aclTensor, out: *mut aclTensor) then aclnnReciprocal
     takes [Op::input(self_, "self"), Op::output(out, "out")]
-    plans |tensors| { unary(tensors, 1, function!(floats reciprocal), ARITHMETIC) }
+    plans |tensors| { unary(tensors, 1, RECIPROCAL, ARITHMETIC) }
 
     fn aclnnNegGetWorkspaceSize(self_: *const aclTensor, out: *mut aclTensor) then aclnnNeg
     takes [Op::input(self_, "self"), Op::output(out, "out")]
-    plans |tensors| { unary(tensors, 1, function!(negate), SIGNED) }
+    plans |tensors| { unary(tensors, 1, NEGATE, SIGNED) }
 
     fn aclnnAbsGetWorkspaceSize(self_: *const aclTensor, out: *mut aclTensor) then aclnnAbs
     takes [Op::input(self_, "self"), Op::output(out, "out")]
-    plans |tensors| { unary(tensors, 1, function!(magnitude), ARITHMETIC) }
+    plans |tensors| { unary(tensors, 1, MAGNITUDE, ARITHMETIC) }
 }

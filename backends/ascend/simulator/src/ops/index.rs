@@ -29,7 +29,7 @@ fn indices(view: &View, extent: i64) -> Result<Vec<i64>, Fault> {
 }
 
 /// Slices of operand 0 along `axis` in operand 2, as operand 1 says; its axes take the place of that one.
-fn take(tensors: &Tensors, axis: usize) -> Result<Planned, Refusal> {
+pub(crate) fn take(tensors: &Tensors, axis: usize) -> Result<Planned, Refusal> {
     check::plain(tensors)?;
     let (x, index, out) = (&tensors[0], &tensors[1], &tensors[2]);
     check::movable(x, out)?;

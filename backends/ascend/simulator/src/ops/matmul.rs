@@ -98,7 +98,7 @@ impl Extents {
 }
 
 /// Product of operands 0 and 1, both with two axes or more, in operand 2.
-fn multiply(tensors: &Tensors, cube_math_type: i8) -> Result<Planned, Refusal> {
+pub(crate) fn multiply(tensors: &Tensors, cube_math_type: i8) -> Result<Planned, Refusal> {
     let (a, b, out) = (&tensors[0], &tensors[1], &tensors[2]);
     let dtype = factors(a, b)?;
     let multiplicands = multiplicands(cube_math_type, dtype)?;

@@ -1,17 +1,18 @@
-//! The operators: each checks in phase 1 as documented and computes in phase 2.
+//! The operators: each checks in phase 1 as documented and computes in phase 2. Compiled models run the same kernels
+//! (`offline/lower.rs`), which is what the crate sees of them.
 
 mod access;
-mod activation;
+pub(crate) mod activation;
 mod axes;
-mod cast;
-mod check;
-mod compare;
-mod elementwise;
+pub(crate) mod cast;
+pub(crate) mod check;
+pub(crate) mod compare;
+pub(crate) mod elementwise;
 mod fill;
-mod index;
-mod matmul;
+pub(crate) mod index;
+pub(crate) mod matmul;
 mod movement;
-mod norm;
-mod pointwise;
-mod reduce;
-mod softmax;
+pub(crate) mod norm;
+pub(crate) mod pointwise;
+pub(crate) mod reduce;
+pub(crate) mod softmax;

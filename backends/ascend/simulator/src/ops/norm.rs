@@ -39,12 +39,26 @@ impl Implementation {
     }
 }
 
-/// Operands: input, weight, bias, out, mean, rstd; of these weight, bias, mean and rstd may be null.
+/// The operator of compiled graphs, over the last axis; operands as for [`layer_norm`]. Its default is the fast root.
+pub(crate) fn layer_norm_of_graph(
+    tensors: &Tensors,
+    epsilon: f64,
+    is_precise: bool,
+) -> Result<Planned, Refusal> {
+    let implementation =
+        if is_precise { Implementation::HighPrecision } else { Implementation::HighPerformance };
+    let shape: Vec<i64> = tensors[0].dims.last().copied().into_iter().collect();
+    layer_norm(tensors, &shape, epsilon, implementation, Statistics::VarianceThroughF16)
+}
+
+/// Operands: input, weight, bias, out, mean, rstd; of these weight, bias, mean and rstd may be null. `in_f16` are the
+/// statistics of f16 rows.
 fn layer_norm(
     tensors: &Tensors,
     shape: &[i64],
     epsilon: f64,
     implementation: Implementation,
+    in_f16: Statistics,
 ) -> Result<Planned, Refusal> {
     check::plain(tensors)?;
     let (x, out) = (&tensors[0], &tensors[3]);
@@ -79,7 +93,7 @@ fn layer_norm(
     }
     let is_f16 = |tensor: &Described| tensor.dtype == aclDataType::FLOAT16;
     let parameters_are_f16 = [1, 2].into_iter().filter_map(|index| tensors.optional(index)).all(is_f16);
-    let statistics = if is_f16(x) && parameters_are_f16 { Statistics::ThroughF16 } else { Statistics::Wide };
+    let statistics = if is_f16(x) && parameters_are_f16 { in_f16 } else { Statistics::Wide };
     let axes: Vec<usize> = (first..x.dims.len()).collect();
     Ok(Planned {
         workspace: 0,
@@ -289,7 +303,7 @@ operators! { normalization;
     ]
     plans |tensors| {
         let shape = integers_of(normalized_shape, "normalizedShape")?;
-        layer_norm(tensors, &shape, eps, Implementation::HighPrecision)
+        layer_norm(tensors, &shape, eps, Implementation::HighPrecision, Statistics::ThroughF16)
     }
 
     fn aclnnLayerNormWithImplModeGetWorkspaceSize(
@@ -305,7 +319,7 @@ operators! { normalization;
     ]
     plans |tensors| {
         let shape = integers_of(normalized_shape, "normalizedShape")?;
-        layer_norm(tensors, &shape, eps, Implementation::of(impl_mode)?)
+        layer_norm(tensors, &shape, eps, Implementation::of(impl_mode)?, Statistics::ThroughF16)
     }
 
     fn aclnnAddLayerNormGetWorkspaceSize(

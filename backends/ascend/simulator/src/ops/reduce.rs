@@ -16,7 +16,7 @@ type Reduction<C> = fn(&[C]) -> C;
 
 /// A [`Reduction`] in each type that is computed in.
 #[derive(Clone, Copy)]
-struct Reductions {
+pub(crate) struct Reductions {
     single: Reduction<f32>,
     double: Reduction<f64>,
     integer: Reduction<i64>,
@@ -70,6 +70,11 @@ fn position_of_largest<C: Number>(row: &[C]) -> i64 {
     best as i64
 }
 
+pub(crate) const TOTAL: Reductions = reductions!(total);
+pub(crate) const MEAN: Reductions = reductions!(mean);
+pub(crate) const LARGEST: Reductions = reductions!(largest);
+pub(crate) const SMALLEST: Reductions = reductions!(smallest);
+
 /// The extents that are left of `x` when `axes` are reduced.
 fn reduced_dims(x: &Described, axes: &[usize], keeps: bool) -> Vec<i64> {
     x.dims
@@ -81,7 +86,7 @@ fn reduced_dims(x: &Described, axes: &[usize], keeps: bool) -> Vec<i64> {
 }
 
 /// Operand 1 becomes the reduction of operand 0 over `axes`, with elements as `dtype`.
-fn reduce(
+pub(crate) fn reduce(
     tensors: &Tensors,
     axes: Vec<usize>,
     keeps: bool,
@@ -138,7 +143,7 @@ fn typed(
 }
 
 /// A largest or smallest element, which an empty row has none of.
-fn extreme(
+pub(crate) fn extreme(
     tensors: &Tensors,
     axes: Vec<usize>,
     keeps: bool,
@@ -194,7 +199,7 @@ operators! { normalization;
     takes [Op::input(self_, "self"), Op::output(out, "out")]
     plans |tensors| {
         check::dtype(&tensors[1], REALS)?;
-        typed(tensors, dim, "dim", keep_dim, dtype, reductions!(mean))
+        typed(tensors, dim, "dim", keep_dim, dtype, MEAN)
     }
 
     fn aclnnReduceSumGetWorkspaceSize(
@@ -202,7 +207,7 @@ operators! { normalization;
         out: *mut aclTensor,
     ) then aclnnReduceSum
     takes [Op::input(self_, "self"), Op::output(out, "out")]
-    plans |tensors| { typed(tensors, dims, "dims", keep_dims, dtype, reductions!(total)) }
+    plans |tensors| { typed(tensors, dims, "dims", keep_dims, dtype, TOTAL) }
 }
 
 /// Those that select an element.
@@ -216,7 +221,7 @@ mod selection {
         takes [Op::input(self_, "self"), Op::output(out, "out")]
         plans |tensors| {
             let axes = check::distinct_axes(&integers_of(dim, "dim")?, tensors[0].dims.len(), "dim")?;
-            extreme(tensors, axes, keep_dim, reductions!(largest))
+            extreme(tensors, axes, keep_dim, LARGEST)
         }
 
         fn aclnnAminGetWorkspaceSize(
@@ -225,12 +230,12 @@ mod selection {
         takes [Op::input(self_, "self"), Op::output(out, "out")]
         plans |tensors| {
             let axes = check::distinct_axes(&integers_of(dim, "dim")?, tensors[0].dims.len(), "dim")?;
-            extreme(tensors, axes, keep_dim, reductions!(smallest))
+            extreme(tensors, axes, keep_dim, SMALLEST)
         }
 
         fn aclnnMaxGetWorkspaceSize(self_: *const aclTensor, out: *mut aclTensor) then aclnnMax
         takes [Op::input(self_, "self"), Op::output(out, "out")]
-        plans |tensors| { extreme(tensors, (0..tensors[0].dims.len()).collect(), false, reductions!(largest)) }
+        plans |tensors| { extreme(tensors, (0..tensors[0].dims.len()).collect(), false, LARGEST) }
 
         fn aclnnArgMaxGetWorkspaceSize(
             self_: *const aclTensor, dim: i64, keepdim: bool, out: *mut aclTensor,

@@ -21,7 +21,7 @@ fn statistics(dtype: aclDataType, launch: &Launch<'_>) -> Statistics {
 }
 
 /// Softmax of operand 0 along `dim` in operand 1.
-fn softmax(tensors: &Tensors, dim: i64, scale: Scale) -> Result<Planned, Refusal> {
+pub(crate) fn softmax(tensors: &Tensors, dim: i64, scale: Scale) -> Result<Planned, Refusal> {
     check::plain(tensors)?;
     let (x, out) = (&tensors[0], &tensors[1]);
     check::dtype(x, REALS)?;

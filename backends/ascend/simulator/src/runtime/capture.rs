@@ -3,8 +3,8 @@
 
 use crate::exports::exports;
 use crate::registry::as_pointer;
+use crate::runtime::captured::{MODELS, Model};
 use crate::runtime::errors::Failure;
-use crate::runtime::model::{MODELS, Model};
 use crate::runtime::stream::{self, STREAMS, Stream};
 use crate::runtime::worker::Task;
 use crate::runtime::{counts, lock};

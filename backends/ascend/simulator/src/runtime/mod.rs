@@ -3,6 +3,7 @@
 pub(crate) mod blocks;
 pub(crate) mod callback;
 pub(crate) mod capture;
+pub(crate) mod captured;
 pub(crate) mod context;
 pub(crate) mod copy;
 pub(crate) mod counts;
@@ -12,12 +13,12 @@ pub(crate) mod event;
 pub(crate) mod faults;
 pub(crate) mod identity;
 pub(crate) mod memory;
-pub(crate) mod model;
 pub(crate) mod options;
 pub(crate) mod process;
 pub(crate) mod report;
 pub(crate) mod settings;
 pub(crate) mod stream;
+pub(crate) mod uses;
 pub(crate) mod worker;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

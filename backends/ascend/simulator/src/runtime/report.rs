@@ -1,9 +1,10 @@
 //! What only a simulator exports: its name, and what it has counted. And the list of what was not given back.
 
 use crate::meta::{arrays, executor, scalar, tensor};
+use crate::offline;
 use crate::runtime::blocks::{self, Home};
 use crate::runtime::settings::Settings;
-use crate::runtime::{context, counts, event, lock, model, stream};
+use crate::runtime::{captured, context, counts, event, lock, stream};
 use std::ffi::c_char;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -29,8 +30,9 @@ fn leaks() -> Vec<String> {
     lines.extend(stream::leaks(None));
     lines.extend(event::EVENTS.all().iter().map(|event| format!("an event by {}", event.made_by)));
     lines.extend(context::leaks(None));
-    let models = model::MODELS.all();
+    let models = captured::MODELS.all();
     lines.extend(models.iter().map(|model| format!("a captured model of {} tasks", model.len())));
+    lines.extend(offline::leaks());
     lines.extend(blocks::live().iter().map(|block| block.describe()));
     lines
 }
@@ -74,7 +76,7 @@ fn report() -> String {
         ("streams", stream::leaks(None).len()),
         ("events", event::EVENTS.count()),
         ("contexts", context::leaks(None).len()),
-        ("models", model::MODELS.count()),
+        ("models", captured::MODELS.count()),
         ("device_bytes", bytes(|home| *home != Home::Host)),
         ("pinned_bytes", bytes(|home| *home == Home::Host)),
         ("synchronisations", counts::SYNCHRONISATIONS.load(Ordering::Relaxed) as usize),
@@ -82,7 +84,7 @@ fn report() -> String {
         ("replays", counts::REPLAYS.load(Ordering::Relaxed) as usize),
     ];
     let mut text = String::new();
-    for (name, value) in named {
+    for (name, value) in named.into_iter().chain(offline::counts()) {
         let _ = writeln!(text, "{name} {value}");
     }
     for (op, launches) in counts::launches() {
@@ -102,8 +104,10 @@ pub extern "C" fn lockstep_ascend_simulator() -> *const c_char {
 /// bytes the whole takes.
 ///
 /// Live objects: `tensors`, `tensor_lists`, `scalars`, `arrays`, `executors`, `streams` and `contexts` (without
-/// the default ones), `events`, `models`, `device_bytes`, `pinned_bytes`. Since the process began:
-/// `synchronisations`, `captures`, `replays`, and `launches.OP` per operator.
+/// the default ones), `events`, `models` (captured ones), `device_bytes`, `pinned_bytes`, and of offline
+/// models `offline_models`, `model_descs`, `datasets`, `data_buffers`, `tensor_descs`, `model_configs`. Since the process began:
+/// `synchronisations`, `captures`, `replays`, and `launches.OP` per operator and
+/// per function that runs an offline model.
 ///
 /// # Safety
 /// `buffer` is null or valid for writes of `size` bytes.

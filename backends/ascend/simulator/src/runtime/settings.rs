@@ -12,7 +12,7 @@
 //! | `LAYOUT` | `8` or `9`: the release of CANN whose version it tells |
 //! | `SOC` | its name, `Ascend910B3-SIM` |
 //! | `FAIL` | `aclrtMalloc:3:207001;...`: the third call of the symbol fails with the code |
-//! | `LATE` | `aclnnMatmul:2:507015;...`: the operator's second launch faults when it runs |
+//! | `LATE` | `aclnnMatmul:2:507015;...`: the operator's second launch faults when it runs; so do runs of `aclmdlExecute...` |
 //! | `LEAKS` | the file that `aclFinalize` appends its list of leaks to; else standard error |
 
 use std::ffi::CString;

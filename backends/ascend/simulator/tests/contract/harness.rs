@@ -3,7 +3,7 @@
 
 use lockstep_ascend_abi::{
     Symbol, aclDataType, aclFormat, aclOpExecutor, aclScalar, aclTensor, aclrtMemMallocPolicy,
-    aclrtMemcpyKind, aclrtStream, capture, meta, ops, runtime,
+    aclrtMemcpyKind, aclrtStream, capture, meta, model, ops, runtime,
 };
 use std::ffi::{CStr, c_char, c_void};
 use std::path::PathBuf;
@@ -15,6 +15,7 @@ use std::sync::OnceLock;
 pub(crate) struct Acl {
     pub(crate) runtime: runtime::Runtime,
     pub(crate) capture: capture::Capture,
+    pub(crate) model: model::Model,
     pub(crate) meta: meta::Meta,
     pub(crate) ops: ops::Ops,
     pub(crate) library: libloading::Library,
@@ -55,6 +56,7 @@ pub(crate) fn open(path: &std::path::Path) -> Acl {
     Acl {
         runtime: runtime::Runtime::load(&mut resolve),
         capture: capture::Capture::load(&mut resolve),
+        model: model::Model::load(&mut resolve),
         meta: meta::Meta::load(&mut resolve),
         ops: ops::Ops::load(&mut resolve),
         library,

@@ -14,5 +14,6 @@ mod harness;
 mod identity;
 mod leaks;
 mod names;
+mod offline;
 mod start;
 mod streams;

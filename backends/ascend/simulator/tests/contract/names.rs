@@ -2,7 +2,7 @@
 
 use crate::harness::{library, library_path, open};
 use lockstep_ascend_abi::libraries::{ACL, NNOPBASE, OPERATORS};
-use lockstep_ascend_abi::{capture, meta, runtime};
+use lockstep_ascend_abi::{capture, meta, model, runtime};
 use std::ffi::c_void;
 use std::ptr::null;
 
@@ -32,7 +32,7 @@ fn every_name_of_both_layouts_opens_the_same_library() {
 
 /// What is not simulated is not exported: a caller finds the feature absent instead of pretended.
 #[test]
-fn of_the_runtime_only_these_are_absent() {
+fn of_the_runtime_and_models_only_these_are_absent() {
     let absent = [
         "aclrtGetDeviceUtilizationRate",
         "aclrtGetOverflowStatus",
@@ -70,8 +70,11 @@ fn of_the_runtime_only_these_are_absent() {
         "aclGetStorageShape",
         "aclGetViewStrides",
         "aclDumpOpTensors",
+        "aclmdlInitDump",
+        "aclmdlSetDump",
+        "aclmdlFinalizeDump",
     ];
-    let symbols = [runtime::SYMBOLS, capture::SYMBOLS, meta::SYMBOLS].into_iter().flatten();
+    let symbols = [runtime::SYMBOLS, capture::SYMBOLS, meta::SYMBOLS, model::SYMBOLS].into_iter().flatten();
     let found: Vec<&str> = symbols
         .filter(|symbol| {
             let name = symbol.name.to_bytes_with_nul();
