@@ -101,8 +101,14 @@ mod tests {
             provenance: Provenance::Native,
         };
         let io = [1, 5].map(OperandId).to_vec();
-        let parts =
-            ProgramParts { operands, steps: vec![step], io, input_count: 1, arena_bytes: 0, alignment: 64 };
+        let parts = ProgramParts {
+            operands,
+            steps: vec![step],
+            io,
+            input_count: 1,
+            alignment: 64,
+            ..ProgramParts::default()
+        };
         let (rows, ids, scales, written) = (2 * 3 * 4 * 2, 2 * 3 * 8, 2 * 4 * 2, 3 * 4 * 4);
         assert_eq!(traffic(&Program::new(parts).unwrap()), rows + ids + scales + written);
     }

@@ -38,6 +38,7 @@ fn program(last: Op, claim: Claim) -> Result<Arc<Program>> {
         ],
         steps: vec![step(exp.clone(), 0, 2, plain), step(last, 2, 3, claim), step(exp, 3, 1, plain)],
         io: vec![OperandId(0), OperandId(1)],
+        io_names: Vec::new(),
         input_count: 1,
         arena_bytes: BYTES,
         alignment: 64,

@@ -110,6 +110,7 @@ fn a_program_whose_operands_do_not_fit_is_refused_before_it_runs() {
         operands: vec![operand("x", 3, Location::Io(0)), operand("y", 2, Location::Io(1))],
         steps: vec![step],
         io: vec![OperandId(0), OperandId(1)],
+        io_names: Vec::new(),
         input_count: 1,
         arena_bytes: 0,
         alignment: 64,

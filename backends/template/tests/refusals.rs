@@ -82,6 +82,7 @@ fn a_program_is_refused_with_all_its_steps() {
         operands: vec![operand("x", 0), operand("y", 1), operand("z", 2)],
         steps: vec![step("first", Op::Unary(UnaryOp::Exp), 1), step("second", Op::Softmax { axis: 0 }, 2)],
         io: (0..3).map(OperandId).collect(),
+        io_names: Vec::new(),
         input_count: 1,
         arena_bytes: 0,
         alignment: 64,

@@ -100,6 +100,8 @@ pub struct ProgramParts {
     pub steps: Vec<Step>,
     /// The operands in the caller's buffers: inputs, then outputs, then taps.
     pub io: Vec<OperandId>,
+    /// What the graph calls each of `io`: an output's name may be another than its value's. Empty: as their operands.
+    pub io_names: Vec<String>,
     /// How many of `io` are inputs.
     pub input_count: usize,
     /// The arena's size.
@@ -143,6 +145,14 @@ impl Program {
     /// The operands in the caller's buffers: inputs, then outputs, then taps.
     pub fn io(&self) -> &[OperandId] {
         &self.parts.io
+    }
+
+    /// What the graph calls the input, output or tap of that number.
+    pub fn io_name(&self, slot: usize) -> &str {
+        match self.parts.io_names.get(slot) {
+            Some(name) => name,
+            None => &self.operand(self.parts.io[slot]).name,
+        }
     }
 
     /// How many of [`Program::io`] are inputs.

@@ -167,6 +167,9 @@ fn check_io(parts: &ProgramParts) -> Result<()> {
     if parts.input_count > parts.io.len() {
         return Err(Error::program("has more inputs than buffers"));
     }
+    if !parts.io_names.is_empty() && parts.io_names.len() != parts.io.len() {
+        return Err(Error::program("has another number of names than of buffers"));
+    }
     for (slot, &id) in parts.io.iter().enumerate() {
         let operand = parts.operands.get(id.0);
         if !operand

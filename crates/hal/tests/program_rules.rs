@@ -61,6 +61,7 @@ fn good() -> ProgramParts {
             step("make output", &[THIRD, SECOND], OUTPUT, plain),
         ],
         io: vec![OperandId(INPUT), OperandId(OUTPUT)],
+        io_names: Vec::new(),
         input_count: 1,
         arena_bytes: 3 * BYTES,
         alignment: BYTES,
@@ -207,6 +208,7 @@ fn constants_that_hold_something_else_are_refused() {
 #[test]
 fn buffers_that_do_not_fit_their_operands_are_refused() {
     refused("has more inputs than buffers", |p| p.input_count = 3);
+    refused("another number of names", |p| p.io_names = vec!["input".to_owned()]);
     refused("buffer 0 is not the place of its operand", |p| p.io.swap(0, 1));
     refused("buffer 1 is not the place of its operand", |p| p.io[1] = OperandId(THIRD));
     refused("buffer 2 is not the place of its operand", |p| p.io.push(OperandId(99)));

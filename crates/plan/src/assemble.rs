@@ -51,6 +51,7 @@ struct Assembly<'a> {
     of_value: HashMap<ValueId, OperandId>,
     steps: Vec<Step>,
     io: Vec<OperandId>,
+    io_names: Vec<String>,
     input_count: usize,
 }
 
@@ -63,6 +64,7 @@ impl<'a> Assembly<'a> {
             of_value: HashMap::new(),
             steps: Vec::new(),
             io: Vec::new(),
+            io_names: Vec::new(),
             input_count: 0,
         };
         let uses = graph.use_counts();
@@ -97,7 +99,8 @@ impl<'a> Assembly<'a> {
         self.operands[id.0].view_of.unwrap_or(id)
     }
 
-    fn move_to_io(&mut self, id: OperandId) {
+    fn move_to_io(&mut self, id: OperandId, name: String) {
+        self.io_names.push(name);
         self.operands[id.0].location = Location::Io(self.io.len());
         self.places[id.0] = Place::Io(self.io.len());
         self.io.push(id);
@@ -106,7 +109,7 @@ impl<'a> Assembly<'a> {
     fn place_inputs(&mut self) {
         for id in self.graph.inputs() {
             if let Some(&operand) = self.of_value.get(id) {
-                self.move_to_io(operand);
+                self.move_to_io(operand, self.graph.value(*id).name.clone());
             }
         }
         self.input_count = self.io.len();
@@ -160,14 +163,14 @@ impl<'a> Assembly<'a> {
             let operand = self.of_value[&id];
             let root = self.root(operand);
             if self.places[root.0] == Place::Arena {
-                self.move_to_io(root);
+                self.move_to_io(root, name);
                 continue;
             }
             let source = self.operands[operand.0].clone();
             let shape: Vec<Dim> = source.shape.iter().map(|&extent| Dim::from(extent)).collect();
             let copy = Operand { name: name.clone(), view_of: None, ..source };
             let copy = self.push(copy, Place::Arena);
-            self.move_to_io(copy);
+            self.move_to_io(copy, name.clone());
             self.steps.push(Step {
                 name: format!("{name}.copy"),
                 op: Op::Reshape { shape },
@@ -200,6 +203,7 @@ impl<'a> Assembly<'a> {
             operands: self.operands,
             steps: self.steps,
             io: self.io,
+            io_names: self.io_names,
             input_count: self.input_count,
             arena_bytes: layout.arena_bytes,
             alignment: rules.alignment,

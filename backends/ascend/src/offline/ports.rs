@@ -2,7 +2,7 @@
 
 use super::description::Description;
 use lockstep_hal::graph::{DType, Op};
-use lockstep_hal::{CompiledPort, Error, Location, Operand, Program, Result};
+use lockstep_hal::{CompiledPort, Error, Gear, Location, Operand, Program, Result};
 
 /// A program's values at a model's ports, in the program's order.
 #[derive(Clone, Debug)]
@@ -50,33 +50,15 @@ impl Ports {
     /// [`Error::Program`] for a name or a dtype that the model lacks, and for extents that are no gear's, with those there are.
     pub(crate) fn find(program: &Program, description: &Description) -> Result<Self> {
         let model = &description.model;
-        let (inputs, outputs) = program.io().split_at(program.input_count());
-        let of = |id| program.operand(id);
-        let mut found = Vec::new();
-        for operand in inputs.iter().map(|&id| of(id)) {
-            let port = port(operand, &model.inputs).ok_or_else(|| {
-                Error::program(format!(
-                    "{} has no input `{}`; it has {}",
-                    model.file,
-                    operand.name,
-                    names(&model.inputs)
-                ))
-            })?;
-            if port.dtype != operand.dtype {
-                return Err(Error::program(format!(
-                    "{} takes `{}` in {}, the graph has it in {}; was another model compiled?",
-                    model.file, operand.name, port.dtype, operand.dtype
-                )));
-            }
-            found.push(port);
-        }
-        let extents = inputs.iter().map(|&id| of(id).shape.as_slice());
-        let fits = |gear: &lockstep_hal::Gear| {
+        let given = program.input_count();
+        let found = (0..given).map(|slot| input(program, slot, description)).collect::<Result<Vec<_>>>()?;
+        let extents = program.io()[..given].iter().map(|&id| program.operand(id).shape.as_slice());
+        let fits = |gear: &Gear| {
             found.iter().zip(extents.clone()).all(|(port, extents)| gear.inputs[port.index] == extents)
         };
         let gear = model.gears.iter().position(fits).ok_or_else(|| {
             let given: Vec<String> =
-                inputs.iter().map(|&id| format!("{} {:?}", of(id).name, of(id).shape)).collect();
+                extents.clone().enumerate().map(|(slot, shape)| format!("{} {shape:?}", program.io_name(slot))).collect();
             Error::program(format!(
                 "{} was not compiled for {}; it runs {}. Compile it for more (lockstep export --batches, --seq)",
                 model.file,
@@ -84,40 +66,56 @@ impl Ports {
                 model.gears_in_words()
             ))
         })?;
-        let mut given = Vec::new();
-        for operand in outputs.iter().map(|&id| of(id)) {
-            let port = port(operand, &model.outputs).ok_or_else(|| {
-                Error::program(format!(
-                    "{} does not give `{}`, only {}; checkpoints are there if they were cut (lockstep export --cut)",
-                    model.file,
-                    operand.name,
-                    names(&model.outputs)
-                ))
-            })?;
-            if port.dtype != operand.dtype && !(port.dtype.is_float() && operand.dtype.is_float()) {
-                return Err(Error::program(format!(
-                    "{} gives `{}` in {}, the graph in {}",
-                    model.file, operand.name, port.dtype, operand.dtype
-                )));
-            }
-            let room = description.output_bytes[port.index];
-            if port.bytes() > room {
-                return Err(Error::program(format!(
-                    "{}: output `{}` takes {} bytes, and the model gives {room}",
-                    model.file,
-                    operand.name,
-                    port.bytes()
-                )));
-            }
-            given.push(port);
-        }
+        let outputs = (given..program.io().len()).map(|slot| output(program, slot, description));
+        let given = outputs.collect::<Result<Vec<_>>>()?;
         Ok(Self { inputs: found, outputs: given, gear })
     }
 }
 
-/// The port of a value, by its name.
-fn port(operand: &Operand, ports: &[CompiledPort]) -> Option<Port> {
-    let index = ports.iter().position(|port| port.name == operand.name)?;
+fn input(program: &Program, slot: usize, description: &Description) -> Result<Port> {
+    let (model, name, operand) =
+        (&description.model, program.io_name(slot), program.operand(program.io()[slot]));
+    let port = port(name, operand, &model.inputs).ok_or_else(|| {
+        Error::program(format!("{} has no input `{name}`; it has {}", model.file, names(&model.inputs)))
+    })?;
+    if port.dtype != operand.dtype {
+        return Err(Error::program(format!(
+            "{} takes `{name}` in {}, the graph has it in {}; was another model compiled?",
+            model.file, port.dtype, operand.dtype
+        )));
+    }
+    Ok(port)
+}
+
+fn output(program: &Program, slot: usize, description: &Description) -> Result<Port> {
+    let (model, name, operand) =
+        (&description.model, program.io_name(slot), program.operand(program.io()[slot]));
+    let port = port(name, operand, &model.outputs).ok_or_else(|| {
+        Error::program(format!(
+            "{} does not give `{name}`, only {}; checkpoints are there if they were cut (lockstep export --cut)",
+            model.file,
+            names(&model.outputs)
+        ))
+    })?;
+    if port.dtype != operand.dtype && !(port.dtype.is_float() && operand.dtype.is_float()) {
+        return Err(Error::program(format!(
+            "{} gives `{name}` in {}, the graph in {}",
+            model.file, port.dtype, operand.dtype
+        )));
+    }
+    let (bytes, room) = (port.bytes(), description.output_bytes[port.index]);
+    if bytes > room {
+        return Err(Error::program(format!(
+            "{}: output `{name}` takes {bytes} bytes, and the model gives {room}",
+            model.file
+        )));
+    }
+    Ok(port)
+}
+
+/// The port of a name.
+fn port(name: &str, operand: &Operand, ports: &[CompiledPort]) -> Option<Port> {
+    let index = ports.iter().position(|port| port.name == name)?;
     Some(Port { index, dtype: ports[index].dtype, elements: operand.shape.iter().product() })
 }
 

@@ -37,6 +37,10 @@ pub(crate) fn assert_nothing_is_left() {
         "contexts",
         "events",
         "models",
+        "offline_models",
+        "model_descs",
+        "datasets",
+        "data_buffers",
     ] {
         assert_eq!(counted(name), 0, "{name} are left");
     }

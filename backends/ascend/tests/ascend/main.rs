@@ -8,5 +8,6 @@ mod counts;
 mod faults;
 mod layouts;
 mod memory;
+mod offline;
 mod porting;
 mod products;
