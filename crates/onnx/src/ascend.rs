@@ -88,6 +88,11 @@ const LACKING_DTYPES: [(DType, &str); 2] = [
     ),
 ];
 
+/// Why an operator of ONNX does not go to a 910B by ATC, and what to do; `None` where that is not known of it.
+pub fn lacking_on_ascend(op_type: &str) -> Option<&'static str> {
+    LACKING.iter().find(|(lacking, _)| *lacking == op_type).map(|(_, reason)| *reason)
+}
+
 /// Checks that a model file holds nothing of which it is known that ATC or a 910B does not take it.
 ///
 /// # Errors
@@ -129,7 +134,7 @@ fn check_node(node: &NodeProto) -> Result<()> {
         let reason = format!("{op_type} is of the domain `{}`, which ATC does not know", node.domain);
         return Err(Error::model(&node.name, reason));
     }
-    if let Some((_, reason)) = LACKING.iter().find(|(lacking, _)| *lacking == op_type) {
+    if let Some(reason) = lacking_on_ascend(op_type) {
         return Err(Error::model(&node.name, format!("{op_type} does not go to a 910B by ATC: {reason}")));
     }
     if !TAKEN.contains(&op_type) {

@@ -42,19 +42,34 @@ impl NodeProto {
     }
 
     /// A whole number, if the node has it.
-    pub(crate) fn int(&self, name: &str) -> Result<Option<i64>> {
+    ///
+    /// # Errors
+    /// [`Error::Model`] for an attribute of that name and another kind; so do the others.
+    pub fn int(&self, name: &str) -> Result<Option<i64>> {
         let attribute = self.attribute(name, attribute_kind::INT)?;
         Ok(attribute.map(|attribute| attribute.i.unwrap_or_default()))
     }
 
     /// Several, if the node has them.
-    pub(crate) fn ints(&self, name: &str) -> Result<Option<&[i64]>> {
+    pub fn ints(&self, name: &str) -> Result<Option<&[i64]>> {
         Ok(self.attribute(name, attribute_kind::INTS)?.map(|attribute| attribute.ints.as_slice()))
     }
 
     /// The bytes of a text, if the node has it.
-    pub(crate) fn text(&self, name: &str) -> Result<Option<&[u8]>> {
+    pub fn text(&self, name: &str) -> Result<Option<&[u8]>> {
         let attribute = self.attribute(name, attribute_kind::STRING)?;
         Ok(attribute.map(|attribute| attribute.s.as_deref().unwrap_or_default()))
+    }
+
+    /// A float, if the node has it.
+    pub fn float(&self, name: &str) -> Result<Option<f32>> {
+        let attribute = self.attribute(name, attribute_kind::FLOAT)?;
+        Ok(attribute.map(|attribute| attribute.f.unwrap_or_default()))
+    }
+
+    /// A tensor, if the node has it.
+    pub fn tensor(&self, name: &str) -> Result<Option<HostTensor>> {
+        let attribute = self.attribute(name, attribute_kind::TENSOR)?;
+        attribute.map(|attribute| attribute.t.clone().unwrap_or_default().read()).transpose()
     }
 }

@@ -17,14 +17,14 @@ mod attributes;
 mod error;
 mod export;
 mod function;
-mod messages;
+pub mod messages;
 mod primitives;
 mod read;
 mod standard;
 mod tensor;
 mod write;
 
-pub use ascend::check_ascend;
+pub use ascend::{check_ascend, lacking_on_ascend};
 pub use error::{Error, Result};
 pub use export::{EXPORT_OPSET, Export, Port, WEIGHTS_FILE, export};
 pub use read::read_graph;

@@ -3,190 +3,289 @@
 //! Derived here instead of generated from `onnx.proto`, which would take a protobuf compiler to build. Fields whose presence
 //! has a meaning are optional: ONNX's checker wants an attribute of 0 to be there, and an operator's domain to be named,
 //! even where it is the empty one.
+//!
+//! Public for whoever reads models that are no graphs of ours, as the stand-in for Huawei's compiler does. Nothing here is
+//! checked: what a file says of itself may be wrong.
 
+pub use crate::tensor::dtype as dtype_of;
+use crate::tensor::{from_message, to_message};
+use crate::{Error, Result};
+use lockstep_graph::HostTensor;
 use prost::Message;
 
 /// A file with a model.
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct ModelProto {
+pub struct ModelProto {
+    /// The version of the file format.
     #[prost(int64, tag = "1")]
-    pub(crate) ir_version: i64,
+    pub ir_version: i64,
+    /// What wrote the file.
     #[prost(string, tag = "2")]
-    pub(crate) producer_name: String,
+    pub producer_name: String,
+    /// The version of that.
     #[prost(string, tag = "3")]
-    pub(crate) producer_version: String,
+    pub producer_version: String,
+    /// What is computed.
     #[prost(message, optional, tag = "7")]
-    pub(crate) graph: Option<GraphProto>,
+    pub graph: Option<GraphProto>,
+    /// The domains that nodes are of.
     #[prost(message, repeated, tag = "8")]
-    pub(crate) opset_import: Vec<OperatorSetIdProto>,
+    pub opset_import: Vec<OperatorSetIdProto>,
+    /// Bodies of nodes.
     #[prost(message, repeated, tag = "25")]
-    pub(crate) functions: Vec<FunctionProto>,
+    pub functions: Vec<FunctionProto>,
+}
+
+impl ModelProto {
+    /// Reads the bytes of a file.
+    ///
+    /// # Errors
+    /// [`Error::Message`] for bytes that are no model.
+    pub fn read(bytes: &[u8]) -> Result<Self> {
+        ModelProto::decode(bytes).map_err(|source| Error::Message { what: "model", source })
+    }
+
+    /// The bytes of a file.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.encode_to_vec()
+    }
 }
 
 /// A domain and the version of its operators.
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct OperatorSetIdProto {
+pub struct OperatorSetIdProto {
+    /// Its name; ONNX's own is empty.
     #[prost(string, optional, tag = "1")]
-    pub(crate) domain: Option<String>,
+    pub domain: Option<String>,
+    /// The version of its operators.
     #[prost(int64, tag = "2")]
-    pub(crate) version: i64,
+    pub version: i64,
 }
 
 impl OperatorSetIdProto {
-    pub(crate) fn new(domain: &str, version: i64) -> Self {
+    /// A version of a domain.
+    pub fn new(domain: &str, version: i64) -> Self {
         Self { domain: Some(domain.to_owned()), version }
     }
 }
 
 /// Nodes in topological order.
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct GraphProto {
+pub struct GraphProto {
+    /// What is computed, in order.
     #[prost(message, repeated, tag = "1")]
-    pub(crate) node: Vec<NodeProto>,
+    pub node: Vec<NodeProto>,
+    /// Its name.
     #[prost(string, tag = "2")]
-    pub(crate) name: String,
+    pub name: String,
+    /// Constants, by their names.
     #[prost(message, repeated, tag = "5")]
-    pub(crate) initializer: Vec<TensorProto>,
+    pub initializer: Vec<TensorProto>,
+    /// What is fed; in old files initializers, too.
     #[prost(message, repeated, tag = "11")]
-    pub(crate) input: Vec<ValueInfoProto>,
+    pub input: Vec<ValueInfoProto>,
+    /// What is given.
     #[prost(message, repeated, tag = "12")]
-    pub(crate) output: Vec<ValueInfoProto>,
+    pub output: Vec<ValueInfoProto>,
 }
 
 /// One node.
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct NodeProto {
+pub struct NodeProto {
+    /// The names of what it reads; empty for an optional one that is left out.
     #[prost(string, repeated, tag = "1")]
-    pub(crate) input: Vec<String>,
+    pub input: Vec<String>,
+    /// The names of what it gives.
     #[prost(string, repeated, tag = "2")]
-    pub(crate) output: Vec<String>,
+    pub output: Vec<String>,
+    /// Its own name; it may have none.
     #[prost(string, tag = "3")]
-    pub(crate) name: String,
+    pub name: String,
+    /// The operator.
     #[prost(string, tag = "4")]
-    pub(crate) op_type: String,
+    pub op_type: String,
+    /// The operator's settings.
     #[prost(message, repeated, tag = "5")]
-    pub(crate) attribute: Vec<AttributeProto>,
+    pub attribute: Vec<AttributeProto>,
+    /// The operator's domain.
     #[prost(string, tag = "7")]
-    pub(crate) domain: String,
+    pub domain: String,
 }
 
 /// An attribute; `kind` says which of the values it has.
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct AttributeProto {
+pub struct AttributeProto {
+    /// Its name.
     #[prost(string, tag = "1")]
-    pub(crate) name: String,
+    pub name: String,
+    /// A float.
+    #[prost(float, optional, tag = "2")]
+    pub f: Option<f32>,
+    /// A whole number.
     #[prost(int64, optional, tag = "3")]
-    pub(crate) i: Option<i64>,
+    pub i: Option<i64>,
+    /// A text.
     #[prost(bytes = "vec", optional, tag = "4")]
-    pub(crate) s: Option<Vec<u8>>,
+    pub s: Option<Vec<u8>>,
+    /// A tensor.
     #[prost(message, optional, tag = "5")]
-    pub(crate) t: Option<TensorProto>,
+    pub t: Option<TensorProto>,
+    /// Whole numbers.
     #[prost(int64, repeated, packed = "false", tag = "8")]
-    pub(crate) ints: Vec<i64>,
+    pub ints: Vec<i64>,
+    /// Which of them it has, one of [`attribute_kind`].
     #[prost(int32, tag = "20")]
-    pub(crate) kind: i32,
+    pub kind: i32,
 }
 
 /// The values of [`AttributeProto::kind`].
-pub(crate) mod attribute_kind {
-    pub(crate) const INT: i32 = 2;
-    pub(crate) const STRING: i32 = 3;
-    pub(crate) const TENSOR: i32 = 4;
-    pub(crate) const INTS: i32 = 7;
+pub mod attribute_kind {
+    /// [`f`](super::AttributeProto::f).
+    pub const FLOAT: i32 = 1;
+    /// [`i`](super::AttributeProto::i).
+    pub const INT: i32 = 2;
+    /// [`s`](super::AttributeProto::s).
+    pub const STRING: i32 = 3;
+    /// [`t`](super::AttributeProto::t).
+    pub const TENSOR: i32 = 4;
+    /// [`ints`](super::AttributeProto::ints).
+    pub const INTS: i32 = 7;
 }
 
 /// A node's body, by name.
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct FunctionProto {
+pub struct FunctionProto {
+    /// The operator that it is the body of.
     #[prost(string, tag = "1")]
-    pub(crate) name: String,
+    pub name: String,
+    /// The names of what it reads.
     #[prost(string, repeated, tag = "4")]
-    pub(crate) input: Vec<String>,
+    pub input: Vec<String>,
+    /// The names of what it gives.
     #[prost(string, repeated, tag = "5")]
-    pub(crate) output: Vec<String>,
+    pub output: Vec<String>,
+    /// The names of its settings.
     #[prost(string, repeated, tag = "6")]
-    pub(crate) attribute: Vec<String>,
+    pub attribute: Vec<String>,
+    /// What is computed, in order.
     #[prost(message, repeated, tag = "7")]
-    pub(crate) node: Vec<NodeProto>,
+    pub node: Vec<NodeProto>,
+    /// The domains that its nodes are of.
     #[prost(message, repeated, tag = "9")]
-    pub(crate) opset_import: Vec<OperatorSetIdProto>,
+    pub opset_import: Vec<OperatorSetIdProto>,
+    /// The operator's domain.
     #[prost(string, tag = "10")]
-    pub(crate) domain: String,
+    pub domain: String,
 }
 
 /// A name and its type.
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct ValueInfoProto {
+pub struct ValueInfoProto {
+    /// The name.
     #[prost(string, tag = "1")]
-    pub(crate) name: String,
+    pub name: String,
+    /// The type.
     #[prost(message, optional, tag = "2")]
-    pub(crate) ty: Option<TypeProto>,
+    pub ty: Option<TypeProto>,
 }
 
 /// A type; other than tensors are not read.
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct TypeProto {
+pub struct TypeProto {
+    /// That of a tensor.
     #[prost(message, optional, tag = "1")]
-    pub(crate) tensor_type: Option<TensorTypeProto>,
+    pub tensor_type: Option<TensorTypeProto>,
 }
 
 /// The type of a tensor.
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct TensorTypeProto {
+pub struct TensorTypeProto {
+    /// ONNX's number of the dtype.
     #[prost(int32, tag = "1")]
-    pub(crate) elem_type: i32,
+    pub elem_type: i32,
+    /// The extents, if they are said.
     #[prost(message, optional, tag = "2")]
-    pub(crate) shape: Option<TensorShapeProto>,
+    pub shape: Option<TensorShapeProto>,
 }
 
 /// Extents.
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct TensorShapeProto {
+pub struct TensorShapeProto {
+    /// One for each axis.
     #[prost(message, repeated, tag = "1")]
-    pub(crate) dim: Vec<DimensionProto>,
+    pub dim: Vec<DimensionProto>,
 }
 
 /// An extent: a number, or a name.
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct DimensionProto {
+pub struct DimensionProto {
+    /// The number.
     #[prost(int64, optional, tag = "1")]
-    pub(crate) dim_value: Option<i64>,
+    pub dim_value: Option<i64>,
+    /// The name.
     #[prost(string, optional, tag = "2")]
-    pub(crate) dim_param: Option<String>,
+    pub dim_param: Option<String>,
 }
 
 /// A tensor with its elements.
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct TensorProto {
+pub struct TensorProto {
+    /// The extents.
     #[prost(int64, repeated, packed = "false", tag = "1")]
-    pub(crate) dims: Vec<i64>,
+    pub dims: Vec<i64>,
+    /// ONNX's number of the dtype.
     #[prost(int32, tag = "2")]
-    pub(crate) data_type: i32,
+    pub data_type: i32,
+    /// Elements of f32.
     #[prost(float, repeated, tag = "4")]
-    pub(crate) float_data: Vec<f32>,
+    pub float_data: Vec<f32>,
+    /// Elements of every dtype that is narrower than 64 bits and not f32.
     #[prost(int32, repeated, tag = "5")]
-    pub(crate) int32_data: Vec<i32>,
+    pub int32_data: Vec<i32>,
+    /// Elements of i64.
     #[prost(int64, repeated, tag = "7")]
-    pub(crate) int64_data: Vec<i64>,
+    pub int64_data: Vec<i64>,
+    /// Its name.
     #[prost(string, tag = "8")]
-    pub(crate) name: String,
+    pub name: String,
+    /// Elements of any dtype, little-endian and row-major; instead of the typed ones.
     #[prost(bytes = "vec", optional, tag = "9")]
-    pub(crate) raw_data: Option<Vec<u8>>,
+    pub raw_data: Option<Vec<u8>>,
+    /// Elements of f64.
     #[prost(double, repeated, tag = "10")]
-    pub(crate) double_data: Vec<f64>,
+    pub double_data: Vec<f64>,
+    /// Where its elements are, if elsewhere.
     #[prost(message, repeated, tag = "13")]
-    pub(crate) external_data: Vec<EntryProto>,
+    pub external_data: Vec<EntryProto>,
+    /// 1 if its elements are in another file.
     #[prost(int32, tag = "14")]
-    pub(crate) data_location: i32,
+    pub data_location: i32,
+}
+
+impl TensorProto {
+    /// The elements, whether they stand as raw bytes or in a field of their type.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] for elements that are in another file, of a dtype we do not have, or not as many as the shape says.
+    pub fn read(&self) -> Result<HostTensor> {
+        from_message(self)
+    }
+
+    /// A tensor with its elements as raw bytes.
+    pub fn of(name: &str, tensor: &HostTensor) -> Self {
+        to_message(name, tensor)
+    }
 }
 
 /// A key and its value: of a tensor in another file, `location`, `offset` and `length`.
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct EntryProto {
+pub struct EntryProto {
+    /// The key.
     #[prost(string, tag = "1")]
-    pub(crate) key: String,
+    pub key: String,
+    /// The value.
     #[prost(string, tag = "2")]
-    pub(crate) value: String,
+    pub value: String,
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ pub(crate) fn code(dtype: DType) -> i32 {
 }
 
 /// The dtype of a number; `None` for those that we do not have.
-pub(crate) fn dtype(code: i32) -> Option<DType> {
+pub fn dtype(code: i32) -> Option<DType> {
     CODES.iter().find(|(_, known)| *known == code).map(|(dtype, _)| *dtype)
 }
 

@@ -1,2 +1,144 @@
 //! A stand-in for ATC, the compiler of Huawei's CANN: reads an ONNX model and ATC's own flags, and writes a model that the
 //! simulator of ACL executes.
+//!
+//! It is not ATC. It follows what ATC's documents say (flags, gears, which chains are fused, what a precision mode is), refuses
+//! what it does not have, and says where the documents end. Its files have the ending of ATC's and another magic, so that
+//! CANN refuses them, and no real one is overwritten.
+//!
+//! A model is compiled gear by gear: with every extent a number, nodes become constants, views or steps (`lower`), chains that a
+//! device has as one operator are fused (`fuse`), casts are set where a precision mode wants them (`precision`), and work memory is
+//! shared by values that do not meet (`arena`). Weights are stored once for all gears.
+
+mod arena;
+mod assemble;
+mod constants;
+mod draft;
+mod dtype;
+mod error;
+mod flags;
+mod fold;
+mod fuse;
+mod gears;
+mod lower;
+mod model;
+mod modes;
+mod precision;
+mod report;
+mod save;
+mod view;
+
+pub use error::{Error, Lacking, Result};
+pub use flags::{Flags, Options};
+pub use fuse::Fused;
+pub use report::Report;
+
+use assemble::{Stored, assembled};
+use constants::Constants;
+use lockstep_ascend_container::{self as container, Port};
+use model::Model;
+use report::GearReport;
+
+/// What `producer` says in every file.
+const PRODUCER: &str = concat!("atc-sim ", env!("CARGO_PKG_VERSION"), " (simulated)");
+
+/// A compiled model.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    model: container::Model,
+    constants: Vec<u8>,
+    report: Report,
+    warnings: Vec<String>,
+}
+
+impl Compiled {
+    /// What a file of it holds.
+    pub fn model(&self) -> &container::Model {
+        &self.model
+    }
+
+    /// The bytes of its constants.
+    pub fn constants(&self) -> &[u8] {
+        &self.constants
+    }
+
+    /// What was compiled, for people.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// What the command line leaves to be desired.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+}
+
+/// Compiles the model that the options name. Nothing is written; [`Compiled::save`] does.
+///
+/// # Errors
+/// What [`Error`] says: files that are no models or not whole, operators that are not simulated, all at once, and flags that
+/// are not of this model.
+pub fn compile(options: &Options) -> Result<Compiled> {
+    let mut constants = Constants::default();
+    let model = Model::read(&options.model, &mut constants)?;
+    lower::check_operators(&model.nodes)?;
+    let gears = options.shapes.gears(&model.inputs)?;
+    let mut stored = Stored::default();
+    let mut compiled = container::Model {
+        name: model.name.clone(),
+        producer: PRODUCER.to_owned(),
+        soc_version: options.soc_version.clone(),
+        precision_mode: options.precision.name().to_owned(),
+        dynamic: gears.dynamic,
+        ..container::Model::default()
+    };
+    let mut fused = Fused::default();
+    for extents in &gears.extents {
+        let draft = lower::lowered(&model, &extents.inputs, &mut constants)?;
+        let (draft, counts) = fuse::fused(draft, &constants, &options.modes)?;
+        let draft = precision::rewritten(draft, options.precision, &mut constants)?;
+        fused = counts;
+        let outputs = draft.given.iter().map(|given| (given.name.clone(), given.dtype));
+        let outputs: Vec<(String, container::DType)> = outputs.collect();
+        let gear = assembled(draft, extents, &constants, &mut stored);
+        note_outputs(&mut compiled.outputs, outputs, &gear.outputs);
+        compiled.gears.push(gear);
+    }
+    compiled.inputs = (model.inputs.iter().zip(gears.inputs))
+        .map(|(input, dims)| Port { name: input.name.clone(), dtype: input.dtype, dims })
+        .collect();
+    compiled.constants = stored.constants;
+    let mut warnings = options.warnings.clone();
+    let unknown = options.modes.unknown_nodes(|name| model.nodes.iter().any(|node| node.name == name));
+    warnings
+        .extend(unknown.iter().map(|name| format!("--op_precision_mode: the model has no node `{name}`")));
+    let report = Report {
+        model: options.model.display().to_string(),
+        nodes: model.nodes.len(),
+        opset: model.opset,
+        soc_version: options.soc_version.clone(),
+        precision: options.precision.name(),
+        meaning: options.precision.meaning(),
+        dynamic: gears.dynamic,
+        fused,
+        gears: compiled.gears.iter().map(GearReport::of).collect(),
+        constants: compiled.constants.len(),
+        weights: stored.bytes.len() as u64,
+    };
+    Ok(Compiled { model: compiled, constants: stored.bytes, report, warnings })
+}
+
+/// Makes extents -1 in which gears differ.
+fn note_outputs(ports: &mut Vec<Port>, outputs: Vec<(String, container::DType)>, extents: &[Vec<i64>]) {
+    if ports.is_empty() {
+        let all = outputs.into_iter().zip(extents);
+        ports.extend(all.map(|((name, dtype), dims)| Port { name, dtype, dims: dims.clone() }));
+        return;
+    }
+    for (port, dims) in ports.iter_mut().zip(extents) {
+        for (known, dim) in port.dims.iter_mut().zip(dims) {
+            if known != dim {
+                *known = -1;
+            }
+        }
+    }
+}

@@ -3,6 +3,9 @@
 use crate::harness::{
     Add, acl, device_memory, fresh, new_stream, pinned_memory, reported, scalar, start, tensor, uploaded,
 };
+use crate::offline::draft::negated_successor;
+use crate::offline::session::{dataset, described, loaded};
+use lockstep_ascend_abi::{aclDataType, aclFormat};
 use std::path::Path;
 use std::ptr::null_mut;
 
@@ -94,6 +97,60 @@ fn every_kind_is_listed_with_where_it_was_made() {
             assert!(text.contains(expected), "{expected} is missing in\n{text}");
         }
     }
+}
+
+#[test]
+fn what_models_leave_is_listed() {
+    let text = leaks_of("what_models_leave_is_listed", || {
+        let file = negated_successor();
+        let id = loaded(&file);
+        described(id);
+        acl!(model.aclmdlCreateDesc());
+        dataset(&[(device_memory(16), 16), (null_mut(), 0)]);
+        acl!(model.aclmdlCreateConfigHandle());
+        acl!(model.aclmdlCreateExecConfigHandle());
+        acl!(model.aclCreateTensorDesc(aclDataType::FLOAT, 1, [7].as_ptr(), aclFormat::ND));
+        for (name, expected) in [
+            ("offline_models", 1),
+            ("models", 0),
+            ("model_descs", 2),
+            ("datasets", 1),
+            ("data_buffers", 2),
+            ("model_configs", 2),
+            ("tensor_descs", 1),
+            ("device_bytes", 64 + 4 + 16),
+        ] {
+            assert_eq!(reported(name), expected, "{name}");
+        }
+    });
+    if is_parent() {
+        for expected in [
+            "model 1 `drafted` by aclmdlLoadFromMem",
+            "64 bytes (device 0, allocation 2 by aclmdlLoadFromMem)",
+            "4 bytes (device 0, allocation 1 by aclmdlLoadFromMem)",
+            "a desc of model `drafted` by aclmdlCreateDesc",
+            "a desc of no model by aclmdlCreateDesc",
+            "a dataset of 2 buffers by aclmdlCreateDataset",
+            "a data buffer of 16 bytes by aclCreateDataBuffer",
+            "a configuration by aclmdlCreateConfigHandle",
+            "a configuration by aclmdlCreateExecConfigHandle",
+            "a desc ACL_FLOAT [7] by aclCreateTensorDesc",
+        ] {
+            assert!(text.contains(expected), "{expected} is missing in\n{text}");
+        }
+    }
+}
+
+#[test]
+fn a_model_that_is_given_back_leaves_no_list() {
+    let text = leaks_of("a_model_that_is_given_back_leaves_no_list", || {
+        let id = loaded(&negated_successor());
+        let desc = described(id);
+        assert_eq!(acl!(model.aclmdlDestroyDesc(desc)), 0);
+        assert_eq!(acl!(model.aclmdlUnload(id)), 0);
+        assert_eq!(acl!(runtime.aclrtResetDevice(0)), 0);
+    });
+    assert_eq!(text, "");
 }
 
 #[test]

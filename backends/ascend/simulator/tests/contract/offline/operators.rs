@@ -10,6 +10,10 @@ use lockstep_ascend_container::{
 };
 
 type Tensor<'a> = (DType, &'a [i64], &'a [f64]);
+/// An operator and its formula.
+type OfOne = (Unary, fn(f64) -> f64);
+type OfTwo = (Binary, fn(f64, f64) -> f64);
+type OfMany = (Reduction, fn(&[f64]) -> f64);
 
 /// What a model of one step makes of these inputs.
 fn run(operator: Operator, inputs: &[Tensor<'_>], output: (DType, &[i64])) -> Vec<f64> {
@@ -44,7 +48,7 @@ fn held(dtype: DType, values: &[f64]) -> Vec<f64> {
 contract! {
     fn functions_of_one_number() {
         start();
-        let function: [(Unary, fn(f64) -> f64); 10] = [
+        let formulas: [OfOne; 10] = [
             (Unary::Abs, f64::abs),
             (Unary::Neg, |x| -x),
             (Unary::Exp, libm::exp),
@@ -57,7 +61,7 @@ contract! {
             (Unary::Relu, |x| x.max(0.0)),
         ];
         for dtype in [F32, F16] {
-            for (unary, exact) in function {
+            for (unary, exact) in formulas {
                 let mut x = held(dtype, &numbers(96, 3).iter().map(|x| x * 4.0).collect::<Vec<_>>());
                 if matches!(unary, Unary::Log | Unary::Sqrt) {
                     x.iter_mut().for_each(|x| *x = x.abs());
@@ -77,7 +81,7 @@ contract! {
 contract! {
     fn functions_of_two_numbers_broadcast() {
         start();
-        let function: [(Binary, fn(f64, f64) -> f64); 7] = [
+        let formulas: [OfTwo; 7] = [
             (Binary::Add, |a, b| a + b),
             (Binary::Sub, |a, b| a - b),
             (Binary::Mul, |a, b| a * b),
@@ -89,7 +93,7 @@ contract! {
         for dtype in [F32, F16] {
             let a = held(dtype, &numbers(12, 5).iter().map(|x| x.abs() + 0.5).collect::<Vec<_>>());
             let b = held(dtype, &numbers(4, 6).iter().map(|x| x.abs() + 0.5).collect::<Vec<_>>());
-            for (binary, exact) in function {
+            for (binary, exact) in formulas {
                 let got =
                     run(Operator::Binary(binary), &[(dtype, &[3, 4], &a), (dtype, &[4], &b)], (dtype, &[3, 4]));
                 let exact: Vec<f64> = a.iter().enumerate().map(|(at, a)| exact(*a, b[at % 4])).collect();
@@ -160,14 +164,14 @@ contract! {
         start();
         let x = held(F16, &numbers(24, 8));
         let sum = |values: &[f64]| values.iter().sum::<f64>();
-        let reduction: [(Reduction, fn(&[f64]) -> f64); 4] = [
+        let formulas: [OfMany; 4] = [
             (Reduction::Sum, sum),
             (Reduction::Mean, |values| values.iter().sum::<f64>() / values.len() as f64),
             (Reduction::Max, |values| values.iter().copied().fold(f64::MIN, f64::max)),
             (Reduction::Min, |values| values.iter().copied().fold(f64::MAX, f64::min)),
         ];
         for dtype in [F32, F16] {
-            for (reduction, exact) in reduction {
+            for (reduction, exact) in formulas {
                 let operator = Operator::Reduce(reduction);
                 let got = run(operator, &[(dtype, &[2, 3, 4], &x)], (dtype, &[1, 3, 1]));
                 let exact: Vec<f64> = (0..3)
