@@ -1,7 +1,6 @@
 //! Our own devices conform, devices that are wrong do not, and one without kernels is told what it lacks.
 
-mod models;
-
+use crate::models;
 use lockstep_conformance::conform::{
     Conformance, Expectations, Property, Selection, assert_conforms, conform, same_bits,
 };

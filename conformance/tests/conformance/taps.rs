@@ -1,8 +1,6 @@
 //! Looking must not change what is seen: taps and the choice of outputs leave every bit as it is.
 
-mod folders;
-mod models;
-
+use crate::{folders, models};
 use folders::{RandomModel, bits, random_rows, told};
 use lockstep_bert::fixtures::{Fixture, FixtureHead};
 use lockstep_runtime::graph::DType;

@@ -1,7 +1,6 @@
 //! A guilty op leaves a pack, and the pack shows its guilt again: on the device that is guilty and on no other.
 
-mod models;
-
+use crate::models;
 use lockstep_conformance::cases;
 use lockstep_conformance::mutant::Mutant;
 use lockstep_conformance::one_op::Argument;

@@ -1,5 +1,4 @@
 //! Small random BERT folders, token ids for them, and comparisons to the bit.
-#![allow(dead_code, unreachable_pub, missing_docs)] // Each test binary uses its own part.
 
 use lockstep_bert::fixtures::{Fixture, vocabulary};
 use lockstep_bert::{BertModel, LoadOptions};

@@ -1,7 +1,6 @@
 //! Files of a model folder are untrusted: whatever they say, loading ends in a value or an error, never in a panic.
 
-mod text_folders;
-
+use crate::text_folders;
 use lockstep_bert::{Error, Head, ModelFolder, Result};
 use serde_json::{Value, json};
 use std::path::Path;

@@ -1,7 +1,6 @@
 //! Folders, configs and heads: what loads, and what is refused with a message that helps.
 
-mod text_folders;
-
+use crate::text_folders;
 use lockstep_bert::{
     Activation, BertConfig, EmbeddingHead, Error, GeluForm, Head, ModelFolder, Pooling, ProblemType, Result,
     WeightFiles,

@@ -1,8 +1,6 @@
 //! A sequence's results are its own: not its padding's, its neighbours', its place's, nor its threads'.
 
-mod folders;
-mod models;
-
+use crate::{folders, models};
 use folders::{RandomModel, bits, random_rows, row_bits, told};
 use lockstep_bert::fixtures::{Fixture, FixtureHead};
 use lockstep_bert::{BertModel, Pooling};

@@ -1,7 +1,6 @@
 //! Entities against transformers' token-classification pipeline, whose results are in `fixtures/entity_cases.json`.
 
-mod text_folders;
-
+use crate::text_folders;
 use lockstep_bert::{
     Aggregation, BertConfig, Entity, EntityOptions, Error, Labels, ModelFolder, Tokenizer, extract_entities,
 };

@@ -1,7 +1,6 @@
 //! Random graphs on our devices, and on devices with a fault, which must be found and shrunk to the op that has it.
 
-mod models;
-
+use crate::models;
 use lockstep_conformance::fuzz::{Finding, Found, Fuzzed, Way, fuzz, judge, keep, kept, sketch};
 use lockstep_conformance::mutant::Mutant;
 use lockstep_conformance::recipes::{Fault, Recipe};

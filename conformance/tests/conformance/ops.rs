@@ -1,9 +1,7 @@
 //! What the conformance suite does not say of ops: that every op has cases, that constants and given operands give the same
 //! bits, and that values which an op cannot take are the same error everywhere.
 
-mod devices;
-mod folders;
-
+use crate::{devices, folders};
 use devices::Stop;
 use folders::told;
 use lockstep_candle::CandleBackend;

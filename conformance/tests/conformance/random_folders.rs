@@ -17,9 +17,7 @@
 //!   distribution, another draw. The rms of some hundred correlated numbers then agrees within a factor of 1.5; the largest
 //!   of them is one number from the tail and scatters more, within 2.
 
-mod folders;
-mod models;
-
+use crate::{folders, models};
 use folders::{RandomModel, random_rows};
 use lockstep_bert::fixtures::{Fixture, FixtureHead, Naming};
 use lockstep_bert::{BertModel, Pooling};

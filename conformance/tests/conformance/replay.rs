@@ -1,7 +1,6 @@
 //! Whole BERT-Small models on two devices, op by op.
 
-mod models;
-
+use crate::models;
 use lockstep_conformance::mutant::Mutant;
 use lockstep_conformance::recipes::{Fault, Recipe};
 use lockstep_conformance::replay::{Modes, Replay, Replayed};

@@ -1,5 +1,4 @@
 //! Model folders, devices and inputs that the tests of this crate share.
-#![allow(dead_code, unreachable_pub, missing_docs)] // Each test binary uses its own part.
 
 use lockstep_bert::{BertModel, LoadOptions};
 use lockstep_candle::CandleBackend;

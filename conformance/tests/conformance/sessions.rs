@@ -1,9 +1,6 @@
 //! What an embedder relies on: sessions shared by threads, outputs chosen, runs cancelled, errors that say what to do.
 
-mod devices;
-mod folders;
-mod models;
-
+use crate::{devices, folders, models};
 use devices::{CountingDevice, Stop};
 use folders::{RandomModel, bits, random_rows, told};
 use lockstep_bert::fixtures::{Fixture, FixtureHead};

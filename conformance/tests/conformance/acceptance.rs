@@ -3,8 +3,7 @@
 //! Speed is never judged here: the policy takes it away. So few documents exclude no loss of half a point, so the policy
 //! allows more.
 
-mod models;
-
+use crate::models;
 use lockstep_conformance::accept::{
     DocumentOutputs, Error, Field, Kind, Outcome, Policy, Report, Setting, Status, Task, TaskError, TestSet,
     Trusted, accept,

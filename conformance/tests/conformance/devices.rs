@@ -1,5 +1,4 @@
 //! A device that counts, and an op that stops a run.
-#![allow(dead_code, unreachable_pub, missing_docs)] // Each test binary uses its own part.
 
 use lockstep_cpu::{CustomKernel, TensorView, TensorViewMut};
 use lockstep_runtime::graph::{self, Custom, CustomOp, DType, GraphBuilder, Op, TensorType, ValueId};

@@ -1,7 +1,6 @@
 //! What one device recorded, another is held against; what does not fit is refused.
 
-mod models;
-
+use crate::models;
 use lockstep_conformance::golden::{Error, Pack, Recording, check, record};
 use lockstep_conformance::mutant::Mutant;
 use lockstep_conformance::recipes::{Fault, Recipe};

@@ -1,7 +1,6 @@
 //! A fault at one node of BERT-Small is named where it was made, in each dtype.
 
-mod models;
-
+use crate::models;
 use lockstep_conformance::localisation::{Outcome, localise};
 use lockstep_conformance::recipes::Fault;
 use lockstep_conformance::replay::Replay;

@@ -1,7 +1,6 @@
 //! The time that a device measures of its own runs: handed out, and used where there is one.
 
-mod devices;
-
+use crate::devices;
 use devices::ClockedDevice;
 use lockstep_benches::rates::{Effort, measure};
 use lockstep_cpu::CpuBackend;

@@ -1,7 +1,6 @@
 //! Pages hold all that was found, load nothing, and show hostile names as text.
 
-mod models;
-
+use crate::models;
 use lockstep_conformance::conform::{Expectations, Selection, conform};
 use lockstep_conformance::mutant::Mutant;
 use lockstep_conformance::recipes::{Fault, Recipe};

@@ -1,9 +1,6 @@
 //! Batches that are filled up to a bucket give what they give at their own extents, and few programs serve them.
 
-mod devices;
-mod folders;
-mod models;
-
+use crate::{devices, folders, models};
 use devices::CountingDevice;
 use folders::{bits, random_rows, told};
 use lockstep_runtime::graph::{

@@ -1,7 +1,6 @@
 //! The tokenizer against transformers' own: ids, offsets, segments, truncation.
 
-mod text_folders;
-
+use crate::text_folders;
 use lockstep_bert::{BertConfig, Encoding, Error, Text, Tokenizer, Truncation};
 use serde_json::{Value, json};
 use std::time::Instant;

@@ -1,9 +1,7 @@
 //! Devices that fail midway: what was measured is kept, what was not run is said not to have been, and nobody is accused of
 //! what the device did.
 
-mod devices;
-mod models;
-
+use crate::{devices, models};
 use devices::FailingAt;
 use lockstep_conformance::conform::{Expectations, Selection, conform};
 use lockstep_conformance::replay::{Modes, Replay, Replayed};

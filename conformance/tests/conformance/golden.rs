@@ -1,7 +1,6 @@
 //! PyTorch's float64 results on the trained weights, as truth for every backend.
 
-mod models;
-
+use crate::models;
 use lockstep_runtime::graph::DType;
 use lockstep_runtime::tensor::TensorSource;
 use lockstep_runtime::{Device, Packing, RunOptions};
