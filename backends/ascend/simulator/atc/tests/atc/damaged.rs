@@ -148,6 +148,22 @@ fn requests_for_more_than_there_is_are_refused() {
 }
 
 #[test]
+fn many_lists_that_are_computed_at_compile_time_end_in_an_error() {
+    let mut nodes = Vec::new();
+    let mut ends = vec![("one".to_owned(), numbers(&[], &[1]))];
+    for at in 0..2200i64 {
+        ends.push((format!("start{at}"), numbers(&[], &[at])));
+        ends.push((format!("limit{at}"), numbers(&[], &[at + (1 << 14)])));
+        let operands = [format!("start{at}"), format!("limit{at}"), "one".to_owned()];
+        nodes.push(node(&format!("r{at}"), "Range", &operands.each_ref().map(String::as_str), vec![]));
+    }
+    let ends: Vec<_> = ends.iter().map(|(name, tensor)| (name.as_str(), tensor.clone())).collect();
+    let model = model(13, vec![port("x", F32, &[4])], &ends, nodes, &["r0"]);
+    let said = Exported::bytes(&model.bytes()).compiled(&[ORIGIN]).unwrap_err().to_string();
+    assert!(said.contains("takes more than 256 MiB"), "{said}");
+}
+
+#[test]
 fn a_doubling_chain_ends_in_an_error() {
     let mut nodes = vec![node("x0", "Concat", &["x", "x"], vec![int("axis", 0)])];
     for at in 1..60 {

@@ -6,7 +6,7 @@ use crate::models::{
 };
 use lockstep_ascend_container::{Operator, Step};
 use lockstep_graph::HostTensor;
-use lockstep_onnx::messages::{ModelProto, NodeProto};
+use lockstep_onnx::messages::{AttributeProto, ModelProto, NodeProto, TensorProto, attribute_kind};
 
 /// What a model gives, with the steps that it took.
 fn ran(model: &ModelProto, more: &[&str], inputs: &[HostTensor]) -> (Vec<HostTensor>, Vec<Step>) {
@@ -205,6 +205,29 @@ fn what_follows_from_extents_is_constant_in_each_gear() {
     let (outputs, steps) = ran(&model, &flags, &[floats(&[3], &[1., 2., 3.])]);
     assert_eq!(outputs[0].to_f64(), [1., 2., 3., 0., 2., 3., 0., 0., 3.]);
     assert_eq!(steps.iter().map(|step| step.operator).collect::<Vec<_>>(), [Operator::Select]);
+}
+
+#[test]
+fn constants_are_initializers_nodes_or_single_numbers() {
+    let value = AttributeProto {
+        name: "value".to_owned(),
+        t: Some(TensorProto::of("", &floats(&[2], &[3., 4.]))),
+        kind: attribute_kind::TENSOR,
+        ..AttributeProto::default()
+    };
+    let nodes = vec![
+        node("c", "Constant", &[], vec![value]),
+        node("two", "Constant", &[], vec![float("value_float", 2.0)]),
+        node("shape", "Constant", &[], vec![ints("value_ints", &[2, 1])]),
+        node("scaled", "Mul", &["x", "two"], vec![]),
+        node("sum", "Add", &["scaled", "c"], vec![]),
+        node("y", "Reshape", &["sum", "shape"], vec![]),
+    ];
+    let given =
+        ran(&model(13, vec![port("x", F32, &[2])], &[], nodes, &["y"]), &[], &[floats(&[2], &[1., 2.])]);
+    assert_eq!((given.0[0].shape(), given.0[0].to_f64()), (&[2, 1][..], vec![5., 8.]));
+    let none = vec![node("y", "Constant", &[], vec![])];
+    assert!(refused(&of_x(13, &[], none)).contains("has no value that atc-sim reads"));
 }
 
 #[test]

@@ -115,3 +115,14 @@ fn a_joined_context_stays_in_f16_between_products() {
     let gear = &compiled.model().gears[0];
     assert!(matches!(gear.values[gear.steps[4].output.value].place, Place::Output(0)));
 }
+
+#[test]
+fn a_weight_that_f16_does_not_hold_is_said() {
+    let nodes = vec![node("y", "MatMul", &["x", "large"], vec![])];
+    let large = crate::models::floats(&[2, 1], &[1.0, 70_000.0]);
+    let model = model(13, vec![port("x", F32, &[1, 2])], &[("large", large)], nodes, &["y"]);
+    let exported = Exported::bytes(&model.bytes());
+    let narrow = exported.compiled(&["--precision_mode_v2=mixed_float16"]).unwrap();
+    assert_eq!(narrow.warnings(), ["constant `large`: has values beyond f16, which become infinite"]);
+    assert!(exported.compiled(&["--precision_mode_v2=origin"]).unwrap().warnings().is_empty());
+}
