@@ -90,8 +90,11 @@ fn dims(tensor: &HostTensor) -> Vec<i64> {
     tensor.shape().iter().map(|&extent| extent as i64).collect()
 }
 
+/// Extents, and what each of several tensors has at every index into them.
+type Aligned = (Vec<i64>, Vec<Elements>);
+
 /// Tensors repeated to the extents that they broadcast to.
-fn aligned(tensors: &[&HostTensor]) -> Result<Option<(Vec<i64>, Vec<Elements>)>, String> {
+fn aligned(tensors: &[&HostTensor]) -> Result<Option<Aligned>, String> {
     let all: Vec<Vec<i64>> = tensors.iter().map(|tensor| dims(tensor)).collect();
     let shape = broadcast(&all.iter().map(Vec::as_slice).collect::<Vec<_>>())
         .ok_or_else(|| format!("the extents {all:?} do not broadcast"))?;

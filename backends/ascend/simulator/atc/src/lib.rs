@@ -34,6 +34,8 @@ pub use report::Report;
 
 use assemble::{Stored, assembled};
 use constants::Constants;
+use draft::Given;
+use gears::Gears;
 use lockstep_ascend_container::{self as container, Port};
 use model::Model;
 use report::GearReport;
@@ -81,36 +83,29 @@ pub fn compile(options: &Options) -> Result<Compiled> {
     let mut constants = Constants::default();
     let model = Model::read(&options.model, &mut constants)?;
     lower::check_operators(&model.nodes)?;
-    let gears = options.shapes.gears(&model.inputs)?;
+    let Gears { dynamic, inputs, extents } = options.shapes.gears(&model.inputs)?;
     let mut stored = Stored::default();
     let mut compiled = container::Model {
         name: model.name.clone(),
         producer: PRODUCER.to_owned(),
         soc_version: options.soc_version.clone(),
         precision_mode: options.precision.name().to_owned(),
-        dynamic: gears.dynamic,
+        dynamic,
         ..container::Model::default()
     };
     let mut fused = Fused::default();
-    for extents in &gears.extents {
-        let draft = lower::lowered(&model, &extents.inputs, &mut constants)?;
-        let (draft, counts) = fuse::fused(draft, &constants, &options.modes)?;
-        let draft = precision::rewritten(draft, options.precision, &mut constants)?;
-        fused = counts;
-        let outputs = draft.given.iter().map(|given| (given.name.clone(), given.dtype));
-        let outputs: Vec<(String, container::DType)> = outputs.collect();
-        let gear = assembled(draft, extents, &constants, &mut stored);
-        note_outputs(&mut compiled.outputs, outputs, &gear.outputs);
-        compiled.gears.push(gear);
+    for extents in &extents {
+        let nodes = lower::lowered(&model, &extents.inputs, &mut constants)?;
+        let chains;
+        (chains, fused) = fuse::fused(nodes, &constants, &options.modes)?;
+        let draft = precision::rewritten(chains, options.precision, &mut constants)?;
+        note_outputs(&mut compiled.outputs, &draft.given);
+        compiled.gears.push(assembled(draft, extents, &constants, &mut stored));
     }
-    compiled.inputs = (model.inputs.iter().zip(gears.inputs))
+    compiled.inputs = (model.inputs.iter().zip(inputs))
         .map(|(input, dims)| Port { name: input.name.clone(), dtype: input.dtype, dims })
         .collect();
     compiled.constants = stored.constants;
-    let mut warnings = options.warnings.clone();
-    let unknown = options.modes.unknown_nodes(|name| model.nodes.iter().any(|node| node.name == name));
-    warnings
-        .extend(unknown.iter().map(|name| format!("--op_precision_mode: the model has no node `{name}`")));
     let report = Report {
         model: options.model.display().to_string(),
         nodes: model.nodes.len(),
@@ -118,24 +113,39 @@ pub fn compile(options: &Options) -> Result<Compiled> {
         soc_version: options.soc_version.clone(),
         precision: options.precision.name(),
         meaning: options.precision.meaning(),
-        dynamic: gears.dynamic,
+        dynamic,
         fused,
         gears: compiled.gears.iter().map(GearReport::of).collect(),
         constants: compiled.constants.len(),
         weights: stored.bytes.len() as u64,
     };
+    let warnings = warnings(options, &model, &constants);
     Ok(Compiled { model: compiled, constants: stored.bytes, report, warnings })
 }
 
-/// Makes extents -1 in which gears differ.
-fn note_outputs(ports: &mut Vec<Port>, outputs: Vec<(String, container::DType)>, extents: &[Vec<i64>]) {
+/// What the flags, the modes' file and the weights leave to be desired.
+fn warnings(options: &Options, model: &Model, constants: &Constants) -> Vec<String> {
+    let unknown = options.modes.unknown_nodes(|name| model.nodes.iter().any(|node| node.name == name));
+    let unknown =
+        unknown.into_iter().map(|name| format!("--op_precision_mode: the model has no node `{name}`"));
+    let beyond = (constants.overflowed().iter())
+        .map(|name| format!("constant `{name}`: has values beyond f16, which become infinite"));
+    options.warnings.iter().cloned().chain(unknown).chain(beyond).collect()
+}
+
+/// The outputs of a model, from those of its gears, one after the other; -1 where gears differ.
+fn note_outputs(ports: &mut Vec<Port>, given: &[Given]) {
     if ports.is_empty() {
-        let all = outputs.into_iter().zip(extents);
-        ports.extend(all.map(|((name, dtype), dims)| Port { name, dtype, dims: dims.clone() }));
+        let port = |given: &Given| Port {
+            name: given.name.clone(),
+            dtype: given.dtype,
+            dims: given.operand.dims.clone(),
+        };
+        ports.extend(given.iter().map(port));
         return;
     }
-    for (port, dims) in ports.iter_mut().zip(extents) {
-        for (known, dim) in port.dims.iter_mut().zip(dims) {
+    for (port, given) in ports.iter_mut().zip(given) {
+        for (known, dim) in port.dims.iter_mut().zip(&given.operand.dims) {
             if known != dim {
                 *known = -1;
             }

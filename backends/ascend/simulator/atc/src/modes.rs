@@ -118,7 +118,7 @@ impl Modes {
     }
 
     /// The nodes that are named and are none of these, in order.
-    pub(crate) fn unknown_nodes<'a>(&'a self, is_known: impl Fn(&str) -> bool) -> Vec<&'a str> {
+    pub(crate) fn unknown_nodes(&self, is_known: impl Fn(&str) -> bool) -> Vec<&str> {
         let mut unknown: Vec<&str> =
             self.by_node.keys().map(String::as_str).filter(|name| !is_known(name)).collect();
         unknown.sort_unstable();

@@ -5,7 +5,7 @@
 
 use crate::exports::exports;
 use crate::offline::config::{self, Executing};
-use crate::offline::run::{Datasets, Run};
+use crate::offline::run::{Datasets, Run, Site};
 use crate::offline::{dataset, model};
 use crate::runtime::errors::Failure;
 use crate::runtime::stream::{self, Stream};
@@ -32,7 +32,8 @@ fn submit(
     if lock(&stream.capture).is_some() {
         return Err(Failure::new(207_000, "a model cannot be executed in a stream that is being captured"));
     }
-    let run = Run::new(symbol, model, datasets, config, &stream, &context, Some(&stream))?;
+    let site = Site { stream: &stream, context: &context, queue: Some(&stream) };
+    let run = Run::new(symbol, model, datasets, config, &site)?;
     stream.submit(Task { name: symbol, is_unconditional: false, run: Arc::new(move || run.run()) });
     Ok(stream)
 }
@@ -43,8 +44,8 @@ exports! { model;
         let datasets = datasets(input, output)?;
         capture::refuse_synchronous("aclmdlExecute")?;
         let (default, context) = stream::resolve(core::ptr::null_mut())?;
-        let config = Executing::default();
-        let run = Run::new("aclmdlExecute", model, &datasets, config, &default, &context, None)?;
+        let site = Site { stream: &default, context: &context, queue: None };
+        let run = Run::new("aclmdlExecute", model, &datasets, Executing::default(), &site)?;
         run.run().map_err(|fault| Failure::new(fault.code, fault.text))
     }
 

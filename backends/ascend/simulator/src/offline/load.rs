@@ -25,7 +25,7 @@ pub(super) unsafe fn file(path: *const c_char) -> Result<(Vec<u8>, String), Fail
     read(&path)
 }
 
-/// As [`file`], of a path.
+/// As [`file()`], of a path.
 pub(super) fn read(path: &str) -> Result<(Vec<u8>, String), Failure> {
     let bytes = std::fs::read(path).map_err(|error| Failure::new(145_002, format!("{path}: {error}")))?;
     Ok((bytes, path.to_owned()))

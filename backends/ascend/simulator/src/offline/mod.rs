@@ -5,6 +5,7 @@
 //! which of them a mistake gets is our reading, said where it is chosen. `aclmdlInitDump` and its two companions are not
 //! exported: a caller finds dumps absent instead of empty.
 
+mod binding;
 mod config;
 mod dataset;
 mod describe;

@@ -115,6 +115,11 @@ impl Program {
         })
     }
 
+    /// The gear, for messages; empty where there is only one.
+    pub(super) fn name(&self) -> String {
+        if self.key.is_empty() { String::new() } else { format!("{:?}", self.key) }
+    }
+
     /// Runs every step, up to the first that faults.
     ///
     /// # Errors

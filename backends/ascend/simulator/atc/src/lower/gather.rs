@@ -27,7 +27,7 @@ impl Lowering<'_> {
             let counted = HostTensor::from_slice(&[places.len()], &places)
                 .and_then(|list| list.reshape(&shape.iter().map(|&dim| dim as usize).collect::<Vec<_>>()))
                 .map_err(|error| wrong(node, error.to_string()))?;
-            indices = self.constant(node, counted);
+            indices = self.constant(node, counted)?;
         }
         if along != 0 || has.len() != 2 {
             let reason = format!(

@@ -82,7 +82,7 @@ impl Lowering<'_> {
         }
         let factor = HostTensor::from_f64(host(dtype), &[], &[f64::from(factor)]);
         let factor = factor.map_err(|error| wrong(node, error.to_string()))?;
-        let factor = self.constant(node, factor);
+        let factor = self.constant(node, factor)?;
         self.pair(node, Binary::Mul, &x, &factor)
     }
 }

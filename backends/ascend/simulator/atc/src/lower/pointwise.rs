@@ -1,10 +1,11 @@
 //! Nodes that compute each element on its own.
 
 use super::{Lowering, Slot, wrong};
+use crate::draft::Source;
 use crate::dtype::{compiled, is_float};
 use crate::view::broadcast;
 use crate::{Result, fold};
-use lockstep_ascend_container::{Binary, Comparison, DType, Operator, Unary};
+use lockstep_ascend_container::{Binary, Comparison, DType, Operand, Operator, Unary};
 use lockstep_onnx::messages::{NodeProto, dtype_of};
 
 impl Lowering<'_> {
@@ -109,10 +110,17 @@ impl Lowering<'_> {
         if self.dtype(node, x)? == to {
             return Ok(x.clone());
         }
-        match x {
-            Slot::Known(id) => Ok(Slot::Known(self.constants.cast(*id, to)?)),
-            Slot::Run(_) => self.computed(node, Operator::Cast, std::slice::from_ref(x), to),
+        let operand = match x {
+            Slot::Known(id) => return Ok(Slot::Known(self.constants.cast(*id, to)?)),
+            Slot::Run(operand) => operand,
+        };
+        // A part of a constant, such as the first rows of a table, is the same part of a cast one.
+        if let Source::Constant(id) = self.draft.values[operand.value].source {
+            let cast = Slot::Known(self.constants.cast(id, to)?);
+            let all = self.reads(node, &cast)?;
+            return Ok(Slot::Run(Operand { value: all.value, ..operand.clone() }));
         }
+        self.computed(node, Operator::Cast, std::slice::from_ref(x), to)
     }
 
     /// A step on operands that broadcast.

@@ -21,22 +21,19 @@ impl Lowering<'_> {
         let list =
             tensor(lockstep_graph::DType::I64, &[part.len() as i64], &Elements::Integers(part.to_vec()));
         let list = list.map_err(|reason| wrong(node, reason))?;
-        Ok(self.constant(node, list))
+        self.constant(node, list)
     }
 
+    /// Numbers by themselves; tensors were read with the weights.
     pub(super) fn constant_node(&mut self, node: &NodeProto) -> Result<Slot> {
-        let value = match node.tensor("value")? {
-            Some(value) => Ok(value),
-            None => match (node.int("value_int")?, node.ints("value_ints")?, node.float("value_float")?) {
-                (Some(number), _, _) => Ok(HostTensor::scalar(number)),
-                (_, Some(numbers), _) => HostTensor::from_slice(&[numbers.len()], numbers),
-                (_, _, Some(number)) => Ok(HostTensor::scalar(number)),
-                _ => return Err(wrong(node, "has no value that atc-sim reads")),
-            },
+        let value = match (node.int("value_int")?, node.ints("value_ints")?, node.float("value_float")?) {
+            (Some(number), _, _) => Ok(HostTensor::scalar(number)),
+            (_, Some(numbers), _) => HostTensor::from_slice(&[numbers.len()], numbers),
+            (_, _, Some(number)) => Ok(HostTensor::scalar(number)),
+            _ => return Err(wrong(node, "has no value that atc-sim reads; store it as an initializer")),
         };
         let value = value.map_err(|error| wrong(node, error.to_string()))?;
-        crate::dtype::compiled(value.dtype()).map_err(|reason| wrong(node, reason))?;
-        Ok(self.constant(node, value))
+        self.constant(node, value)
     }
 
     /// One element, repeated: stored once, however large the result.
@@ -46,7 +43,7 @@ impl Lowering<'_> {
         let value = node.tensor("value")?.unwrap_or_else(|| HostTensor::scalar(0.0f32));
         crate::dtype::compiled(value.dtype()).map_err(|reason| wrong(node, reason))?;
         let value = value.reshape(&[]).map_err(|_| wrong(node, "its value is not of one element"))?;
-        let value = self.constant(node, value);
+        let value = self.constant(node, value)?;
         self.repeated(node, &value, &dims)
     }
 
@@ -90,7 +87,7 @@ impl Lowering<'_> {
         }
         let list = tensor(crate::dtype::host(dtype), &[count], &numbers);
         let list = list.map_err(|reason| wrong(node, reason))?;
-        Ok(self.constant(node, list))
+        self.constant(node, list)
     }
 }
 

@@ -64,12 +64,13 @@ impl Lowering<'_> {
     /// A slot for what was folded; `None` where that was left to the run.
     pub(super) fn folded(&mut self, node: &NodeProto, folded: Folded) -> Result<Option<Slot>> {
         let tensor = folded.map_err(|reason| wrong(node, reason))?;
-        Ok(tensor.map(|tensor| self.constant(node, tensor)))
+        tensor.map(|tensor| self.constant(node, tensor)).transpose()
     }
 
     /// A slot for a tensor that a node gives.
-    pub(super) fn constant(&mut self, node: &NodeProto, tensor: HostTensor) -> Slot {
-        Slot::Known(self.constants.shared(Self::result(node), tensor))
+    pub(super) fn constant(&mut self, node: &NodeProto, tensor: HostTensor) -> Result<Slot> {
+        let id = self.constants.shared(Self::result(node), tensor);
+        id.map(Slot::Known).map_err(|reason| wrong(node, reason))
     }
 
     /// Whole numbers that must be known, such as a shape; `what` says what they are.

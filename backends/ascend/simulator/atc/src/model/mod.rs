@@ -7,7 +7,7 @@ use crate::dtype::compiled;
 use crate::{Error, Result};
 use external::Folder;
 use lockstep_ascend_container::DType;
-use lockstep_onnx::messages::{GraphProto, ModelProto, NodeProto, ValueInfoProto, dtype_of};
+use lockstep_onnx::messages::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, dtype_of};
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
@@ -77,8 +77,9 @@ impl Model {
         if outputs.is_empty() {
             return Err(Error::tensor(&graph.name, "the graph has no output"));
         }
+        let mut nodes = graph.node;
         let mut initializers = Vec::with_capacity(graph.initializer.len());
-        for tensor in graph.initializer {
+        for tensor in graph.initializer.into_iter().chain(constant_nodes(&mut nodes)) {
             let name = tensor.name.clone();
             let loaded = folder.loaded(tensor)?.read()?;
             within_axes(&name, loaded.shape().len())?;
@@ -86,7 +87,6 @@ impl Model {
             let id = constants.add(&name, loaded);
             initializers.push((name, id));
         }
-        let mut nodes = graph.node;
         for node in &mut nodes {
             if node.name.is_empty() {
                 node.name = node.output.first().cloned().unwrap_or_default();
@@ -94,6 +94,25 @@ impl Model {
         }
         Ok(Self { name: graph.name, opset, nodes, inputs, outputs, initializers })
     }
+}
+
+/// Takes nodes that are nothing but a tensor out of the list: some exporters store weights as such.
+fn constant_nodes(nodes: &mut Vec<NodeProto>) -> Vec<TensorProto> {
+    let mut tensors = Vec::new();
+    nodes.retain_mut(|node| {
+        if node.op_type != "Constant" || !matches!(node.domain.as_str(), "" | "ai.onnx") {
+            return true;
+        }
+        let value = node.attribute.iter_mut().find(|attribute| attribute.name == "value");
+        match (value.and_then(|value| value.t.take()), &node.output[..]) {
+            (Some(tensor), [name]) => {
+                tensors.push(TensorProto { name: name.clone(), ..tensor });
+                false
+            }
+            _ => true,
+        }
+    });
+    tensors
 }
 
 /// The version of ONNX's operators.

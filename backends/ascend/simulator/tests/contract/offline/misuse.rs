@@ -29,6 +29,21 @@ contract! {
 }
 
 contract! {
+    fn threads_that_share_a_context_share_its_models() {
+        start();
+        let id = loaded(&negated_successor());
+        let elsewhere = std::thread::spawn(move || {
+            assert_eq!(acl!(runtime.aclrtSetDevice(0)), 0);
+            let data = Data::new(&[&f32_bytes(&[1.0; 4])], 16);
+            assert_eq!(data.execute(id), 0, "{}", recent());
+            f32_values(&data.result())
+        });
+        assert_eq!(elsewhere.join().expect("no panic"), [-2.0; 4]);
+        assert_eq!(acl!(model.aclmdlUnload(id)), 0, "{}", recent());
+    }
+}
+
+contract! {
     fn an_id_that_is_not_loaded_gets_145003() {
         start();
         let data = Data::new(&[&[0; 16]], 16);
