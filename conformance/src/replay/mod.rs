@@ -62,12 +62,9 @@ impl Replay {
     pub fn new(trusted: Arc<dyn Device>, tested: Session) -> Result<Self> {
         for device in [&trusted, tested.prepared().device()] {
             if device.compiled_model().is_some() {
-                let reason = format!(
-                    "{} runs a compiled model, whose ops cannot be run one by one; hold it to what a trusted device \
-                     gives instead: lockstep golden record, then golden check",
-                    device.info().id
-                );
-                return Err(lockstep_runtime::hal::Error::program(reason).into());
+                let reason = "a compiled model's ops cannot be run one by one; hold it to what a trusted device gives \
+                              instead: lockstep golden record, then golden check";
+                return Err(lockstep_runtime::hal::Error::compiled_model(&device.info().id, reason).into());
             }
         }
         let trusted_dtype = trusted.info().default_dtype;

@@ -66,7 +66,7 @@ impl GoldenReport {
             trusted: trusted.clone(),
             tested: tested.clone(),
             command,
-            headline: headline(&manifest.device.id, &shown(tested), &checked),
+            headline: headline(&manifest.device.id, manifest.dtype, &shown(tested), &checked),
             checked,
         }
     }
@@ -87,7 +87,7 @@ impl GoldenReport {
     }
 }
 
-fn headline(recorded: &str, tested: &str, checked: &Checked) -> Vec<String> {
+fn headline(recorded: &str, dtype: DType, tested: &str, checked: &Checked) -> Vec<String> {
     let mut lines = Vec::new();
     let worst = checked.values.iter().filter_map(|value| value.ratio).fold(0.0, f64::max);
     let verdict = if checked.holds() { "PASS" } else { "FAIL" };
@@ -105,6 +105,10 @@ fn headline(recorded: &str, tested: &str, checked: &Checked) -> Vec<String> {
             String::new()
         }
     };
+    if checked.replayed.is_none() && !checked.holds() && dtype == DType::F32 {
+        let hint = "if it was compiled in f16 or in mixed precision, hold it to a pack that was recorded with --dtype f16";
+        lines.push(hint.to_owned());
+    }
     if !checked.not_given.is_empty() {
         lines.push(format!(
             "NOT-RUN: {} recorded checkpoints that the compiled model does not give; export it with --cut",

@@ -30,11 +30,11 @@ pub trait Backend: Send + Sync + Debug {
     /// and nothing else.
     ///
     /// # Errors
-    /// As [`Backend::open`]; [`Error::Program`] for a file that is no such model, and where the backend has none.
+    /// As [`Backend::open`]; [`Error::CompiledModel`] for a file that is no such model, and where the backend runs none.
     fn open_model(&self, ordinal: usize, file: &Path) -> Result<Arc<dyn Device>> {
         let _ = ordinal;
-        let reason = format!("{} runs no compiled models, such as {}", self.name(), file.display());
-        Err(Error::program(reason))
+        let reason = format!("{} runs no compiled models; of the backends here `ascend` does", self.name());
+        Err(Error::compiled_model(file.display().to_string(), reason))
     }
 }
 

@@ -74,6 +74,14 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// A compiled model that cannot be had, or that does not give what is asked of it.
+    #[error("{file}: {reason}")]
+    CompiledModel {
+        /// Its file, or the device that runs it.
+        file: String,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
     /// Values that an op cannot take, such as an index out of range.
     #[error("{node}: {reason}")]
     Value {
@@ -128,6 +136,11 @@ impl Error {
     /// An error of the program or its buffers.
     pub fn program(reason: impl Into<String>) -> Self {
         Error::Program { reason: reason.into() }
+    }
+
+    /// An error of a compiled model.
+    pub fn compiled_model(file: impl Into<String>, reason: impl Into<String>) -> Self {
+        Error::CompiledModel { file: file.into(), reason: reason.into() }
     }
 
     /// An error of the values that reached a node.

@@ -83,7 +83,7 @@ impl Description {
     /// Reads a description.
     ///
     /// # Errors
-    /// What the library says, and [`Error::Program`] for a model that is not run here: of another dtype, or with extents that are
+    /// What the library says, and [`Error::CompiledModel`] for a model that is not run here: of another dtype, or with extents that are
     /// neither fixed nor of gears.
     pub(crate) fn read(calls: &Calls, handle: &Handle, file: &str) -> Result<Self> {
         let desc = handle.0;
@@ -106,7 +106,7 @@ impl Description {
         }
         // The gears' extents are given by the position among the others.
         if chooser.is_some_and(|chooser| chooser + 1 != all_inputs) {
-            return Err(Error::program(format!("{file}: its input that chooses extents is not the last")));
+            return Err(Error::compiled_model(file, "its input that chooses extents is not the last"));
         }
         let (mut given, mut output_bytes) = (Vec::new(), Vec::new());
         for index in 0..outputs {
@@ -126,7 +126,7 @@ impl Description {
                     "input `{}` has {} bytes, less than its largest gear",
                     port.name, input_bytes[at]
                 );
-                return Err(Error::program(format!("{file}: {said}")));
+                return Err(Error::compiled_model(file, said));
             }
         }
         let model = CompiledModel { file: file.to_owned(), inputs, outputs: given, gears };
@@ -168,7 +168,10 @@ fn port(file: &str, name: String, dtype: aclDataType) -> Result<CompiledPort> {
         aclDataType::UINT8 => DType::U8,
         aclDataType::BOOL => DType::Bool,
         other => {
-            return Err(Error::program(format!("{file}: `{name}` is of {other:?}, which no graph here has")));
+            return Err(Error::compiled_model(
+                file,
+                format!("`{name}` is of {other:?}, which no graph here has"),
+            ));
         }
     };
     Ok(CompiledPort { name, dtype: known })
@@ -190,14 +193,13 @@ fn read_choice(calls: &Calls, desc: *mut aclmdlDesc, file: &str) -> Result<Choic
         call!(calls, DESCRIBING, model.aclmdlGetInputDynamicDims(desc, ANY, at, count))?;
         return Ok(Choice::Dims(dims));
     }
-    Err(Error::program(format!(
-        "{file}: it was compiled for image sizes; compile it with --dynamic_batch_size or --dynamic_dims"
-    )))
+    let reason = "it was compiled for image sizes; compile it with --dynamic_batch_size or --dynamic_dims";
+    Err(Error::compiled_model(file, reason))
 }
 
 /// The extents of every input at every gear; `dims` are the inputs' own, -1 where a gear chooses.
 fn gears(file: &str, dims: &[&[i64]], choice: &Choice) -> Result<Vec<Gear>> {
-    let unusable = |what: String| Error::program(format!("{file}: {what}"));
+    let unusable = |what: String| Error::compiled_model(file, what);
     let gear = |values: &[i64]| {
         let mut values = values.iter();
         let inputs = dims.iter().map(|dims| {

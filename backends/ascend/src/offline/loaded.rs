@@ -28,10 +28,10 @@ pub(crate) struct File {
 
 impl File {
     /// # Errors
-    /// [`Error::Program`] for what is no file that can be read.
+    /// [`Error::CompiledModel`] for what is no file that can be read.
     pub(crate) fn new(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
-        let unreadable = |reason: String| Error::program(format!("{name}: {reason}"));
+        let unreadable = |reason: String| Error::compiled_model(&name, reason);
         // The libraries' own words for a missing file are a code.
         std::fs::File::open(path).map_err(|error| unreadable(error.to_string()))?;
         let path = CString::new(path.as_os_str().as_encoded_bytes())
@@ -123,7 +123,7 @@ impl Loaded {
             (Some(handle), Some(inputs), Some(outputs)) => {
                 Ok(Self { file: file.name.clone(), id, handle, description, inputs, outputs, events })
             }
-            _ => Err(Error::program(format!("{}: was loaded in part", file.name))),
+            _ => Err(Error::compiled_model(&file.name, "it was loaded in part")),
         }
     }
 

@@ -47,7 +47,7 @@ impl Ports {
     /// Finds a program's inputs, outputs and taps by name.
     ///
     /// # Errors
-    /// [`Error::Program`] for a name or a dtype that the model lacks, and for extents that are no gear's, with those there are.
+    /// [`Error::CompiledModel`] for a name or a dtype that the model lacks, and for extents that are no gear's, with those there are.
     pub(crate) fn find(program: &Program, description: &Description) -> Result<Self> {
         let model = &description.model;
         let given = program.input_count();
@@ -59,12 +59,12 @@ impl Ports {
         let gear = model.gears.iter().position(fits).ok_or_else(|| {
             let given: Vec<String> =
                 extents.clone().enumerate().map(|(slot, shape)| format!("{} {shape:?}", program.io_name(slot))).collect();
-            Error::program(format!(
-                "{} was not compiled for {}; it runs {}. Compile it for more (lockstep export --batches, --seq)",
-                model.file,
+            let reason = format!(
+                "it was not compiled for {}; it runs {}. Compile it for more (lockstep export --batches, --seq)",
                 given.join(", "),
                 model.gears_in_words()
-            ))
+            );
+            Error::compiled_model(&model.file, reason)
         })?;
         let outputs = (given..program.io().len()).map(|slot| output(program, slot, description));
         let given = outputs.collect::<Result<Vec<_>>>()?;
@@ -76,13 +76,14 @@ fn input(program: &Program, slot: usize, description: &Description) -> Result<Po
     let (model, name, operand) =
         (&description.model, program.io_name(slot), program.operand(program.io()[slot]));
     let port = port(name, operand, &model.inputs).ok_or_else(|| {
-        Error::program(format!("{} has no input `{name}`; it has {}", model.file, names(&model.inputs)))
+        Error::compiled_model(&model.file, format!("it has no input `{name}`, only {}", names(&model.inputs)))
     })?;
     if port.dtype != operand.dtype {
-        return Err(Error::program(format!(
-            "{} takes `{name}` in {}, the graph has it in {}; was another model compiled?",
-            model.file, port.dtype, operand.dtype
-        )));
+        let reason = format!(
+            "it takes `{name}` in {}, the graph has it in {}; was another model compiled?",
+            port.dtype, operand.dtype
+        );
+        return Err(Error::compiled_model(&model.file, reason));
     }
     Ok(port)
 }
@@ -91,24 +92,22 @@ fn output(program: &Program, slot: usize, description: &Description) -> Result<P
     let (model, name, operand) =
         (&description.model, program.io_name(slot), program.operand(program.io()[slot]));
     let port = port(name, operand, &model.outputs).ok_or_else(|| {
-        Error::program(format!(
-            "{} does not give `{name}`, only {}; checkpoints are there if they were cut (lockstep export --cut)",
-            model.file,
-            names(&model.outputs)
-        ))
+        let given = names(&model.outputs);
+        let reason = format!(
+            "it does not give `{name}`, only {given}; checkpoints are there if they were cut (lockstep export --cut)"
+        );
+        Error::compiled_model(&model.file, reason)
     })?;
     if port.dtype != operand.dtype && !(port.dtype.is_float() && operand.dtype.is_float()) {
-        return Err(Error::program(format!(
-            "{} gives `{name}` in {}, the graph in {}",
-            model.file, port.dtype, operand.dtype
-        )));
+        let reason = format!("it gives `{name}` in {}, the graph in {}", port.dtype, operand.dtype);
+        return Err(Error::compiled_model(&model.file, reason));
     }
     let (bytes, room) = (port.bytes(), description.output_bytes[port.index]);
     if bytes > room {
-        return Err(Error::program(format!(
-            "{}: output `{name}` takes {bytes} bytes, and the model gives {room}",
-            model.file
-        )));
+        let reason = format!(
+            "its output `{name}` has {room} bytes, and the graph's {bytes}; was another model compiled?"
+        );
+        return Err(Error::compiled_model(&model.file, reason));
     }
     Ok(port)
 }

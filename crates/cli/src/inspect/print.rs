@@ -60,7 +60,7 @@ pub(super) fn print(report: &Report, output: &mut Output) -> Outcome {
         Some(reason) => output.line(format_args!("sequences stay padded: {reason}"))?,
     }
     match &report.buckets.reason {
-        None => output.line(format_args!("batches are filled up to buckets: one program serves many"))?,
+        None => output.line(format_args!("batches are filled up: one program serves many"))?,
         Some(reason) => output.line(format_args!("every batch size has its own program: {reason}"))?,
     }
     match (&report.error, report.runs) {

@@ -1,6 +1,5 @@
 //! Model folders for the tests: the trained ones, and temporary ones made of text files.
 
-
 use lockstep_bert::{BertConfig, ModelFolder, Result, Tokenizer};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
