@@ -193,10 +193,10 @@ impl Product {
                 return (tile, threads, stages(tile, 8));
             }
         }
-        let tile = Tile { rows: 32, columns: 32 };
+        let tile = Tile { rows: 16, columns: 32 };
         // A group of threads for each chain of k, up to four.
         let groups = k.div_ceil(256).clamp(1, 4);
-        (tile, groups * 64, groups * stages(tile, 32))
+        (tile, groups * 128, groups * stages(tile, 32))
     }
 
     fn launch(&self, plan: &mut StepPlan<'_, '_>) -> Result<()> {
