@@ -80,8 +80,8 @@ fn rows_of_whole_pieces_run_on_tensor_cores_and_others_do_not() {
     for ([m, n], tile) in TILES {
         assert_eq!(kernels([m, n, 8], DType::Bf16), [format!("linear_mma_{tile}_bf16")]);
     }
-    assert_eq!(kernels([5, 12, 41], DType::F16), ["product_32x32_abt"]);
-    assert_eq!(kernels([5, 12, 40], DType::F32), ["product_32x32_abt"]);
+    assert_eq!(kernels([5, 12, 41], DType::F16), ["product_16x32_abt"]);
+    assert_eq!(kernels([5, 12, 40], DType::F32), ["product_16x32_abt"]);
 }
 
 #[test]

@@ -97,7 +97,7 @@ fn the_first_run_waits_for_each_node_the_second_is_captured_and_the_third_is_one
     let wanted = [
         "cuMemcpyAsync",
         wait,
-        "cuLaunchKernel product_32x32_abt",
+        "cuLaunchKernel product_16x32_abt",
         wait,
         "cuLaunchKernel layer_norm_f32",
         wait,
@@ -110,7 +110,7 @@ fn the_first_run_waits_for_each_node_the_second_is_captured_and_the_third_is_one
     let wanted = [
         "cuStreamBeginCapture",
         "cuMemcpyAsync (captured)",
-        "cuLaunchKernel product_32x32_abt (captured)",
+        "cuLaunchKernel product_16x32_abt (captured)",
         "cuLaunchKernel layer_norm_f32 (captured)",
         "cuMemcpyAsync (captured)",
         "cuStreamEndCapture",

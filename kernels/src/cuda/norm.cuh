@@ -33,12 +33,31 @@ __device__ __forceinline__ float normalized(float x, const Moments& row, float g
     return fmaf(((x - row.mean) - row.rest) * row.scale, gamma, beta);
 }
 
+// A lane's part of gamma or beta, which begins at a multiple of 16 bytes.
+template <int PIECES, int WIDTH>
+__device__ __forceinline__ void load_parameters(float (&to)[PIECES][WIDTH], const float* from) {
+#pragma unroll
+    for (int piece = 0; piece < PIECES; ++piece) {
+#pragma unroll
+        for (int i = 0; i < WIDTH; i += 4) {
+            u32 column = (piece * WARP + threadIdx.x % WARP) * WIDTH + i;
+            Packet<float, 4> four = *reinterpret_cast<const Packet<float, 4>*>(from + column);
+#pragma unroll
+            for (int j = 0; j < 4; ++j) to[piece][i + j] = four.values[j];
+        }
+    }
+}
+
 // Lane l holds the packets l, l + 32, ..
 template <class U, int PIECES, int WIDTH>
 __device__ __forceinline__ void
 normalize_row(const float (&values)[PIECES][WIDTH], const float* gamma, const float* beta, U* out, float epsilon) {
     constexpr float N = float(PIECES * WARP * WIDTH);
     u32 lane = threadIdx.x % WARP;
+    // On their way while the sums wait for each other.
+    float gammas[PIECES][WIDTH], betas[PIECES][WIDTH];
+    load_parameters(gammas, gamma);
+    load_parameters(betas, beta);
     float sum = 0.0f;
 #pragma unroll
     for (int piece = 0; piece < PIECES; ++piece) {
@@ -62,8 +81,7 @@ normalize_row(const float (&values)[PIECES][WIDTH], const float* gamma, const fl
         Packet<U, WIDTH> stored;
 #pragma unroll
         for (int i = 0; i < WIDTH; ++i) {
-            u32 column = at * WIDTH + i;
-            stored.values[i] = store<U>(normalized(values[piece][i], row, gamma[column], beta[column]));
+            stored.values[i] = store<U>(normalized(values[piece][i], row, gammas[piece][i], betas[piece][i]));
         }
         reinterpret_cast<Packet<U, WIDTH>*>(out)[at] = stored;
     }

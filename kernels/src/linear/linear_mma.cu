@@ -34,34 +34,35 @@ template <class S> __device__ __forceinline__ u32 offset(u32 row, u32 piece) {
     return row * S::ROW_BYTES + (piece ^ turned) * 16;
 }
 
-// A thread's part of the copies of one matrix: the same piece of every so many rows.
+// A thread's part of the copies of one matrix: the same piece of every so many rows. In place of a row that there is not the last
+// one is copied, since nobody looks at its sums.
 template <class S, u32 ROWS, class T> struct Copies {
     static constexpr u32 APART = S::THREADS / S::PIECES, COUNT = (ROWS + APART - 1) / APART;
     static_assert(S::THREADS % S::PIECES == 0 && APART % 8 == 0 && ROWS % APART == 0, "rows turn alike");
-    const T *from, *somewhere;
-    i64 row_stride;
-    u32 column, to, present;
+    const u8* from;
+    // Of rows, in bytes.
+    u32 rows[COUNT];
+    u32 column, to;
 
-    __device__ __forceinline__ Copies(const T* matrix, i64 row, i64 rows, i64 k) {
+    __device__ __forceinline__ Copies(const T* matrix, i64 row, i64 end, i64 k) {
         u32 mine = threadIdx.x / S::PIECES, piece = threadIdx.x % S::PIECES;
-        somewhere = matrix;
+        u32 last = end - row < ROWS ? u32(end - row) - 1 : ROWS - 1;
         column = piece * 8;
-        from = matrix + (row + mine) * k + column;
-        row_stride = APART * k;
+        from = reinterpret_cast<const u8*>(matrix + row * k + column);
         to = offset<S>(mine, piece);
-        present = 0;
-#pragma unroll
-        for (u32 at = 0; at < COUNT; ++at) present |= u32(row + mine + at * APART < rows) << at;
-    }
-
-    // Begins to copy the tile at column `start`; zeros where there are no columns or rows.
-    __device__ __forceinline__ void begin(Shared tile, u32 start, u32 k) const {
-        bool inside = start + column < k;
 #pragma unroll
         for (u32 at = 0; at < COUNT; ++at) {
-            bool exists = inside && (present >> at & 1);
-            copy_later(tile + (to + at * APART * S::ROW_BYTES), exists ? from + at * row_stride + start : somewhere, !exists);
+            u32 y = mine + at * APART;
+            rows[at] = (y < last ? y : last) * u32(k) * u32(sizeof(T));
         }
+    }
+
+    // Begins to copy the tile at column `start`; zeros where there are no columns.
+    __device__ __forceinline__ void begin(Shared tile, u32 start, u32 k) const {
+        bool inside = start + column < k;
+        const u8* here = from + (inside ? i32(start) : -i32(column)) * i32(sizeof(T));
+#pragma unroll
+        for (u32 at = 0; at < COUNT; ++at) copy_later(tile + (to + at * APART * S::ROW_BYTES), here + rows[at], !inside);
     }
 };
 
@@ -90,8 +91,6 @@ __device__ __forceinline__ void sum_products(Sums<S>& sums, const Linear<T>& of,
                                              Shared shared) {
     Copies<S, S::ROWS, T> x(of.x, row, of.m, of.k);
     Copies<S, S::COLUMNS, T> w(of.w, column, of.n, of.k);
-    // A warp beyond the last row still copies for the others.
-    bool works = row + warp_row < of.m;
     u32 k = u32(of.k), tiles = (k + S::DEPTH - 1) / S::DEPTH;
     auto stage = [&](u32 tile) { return shared + tile % S::STAGES * S::STAGE_BYTES; };
     auto begin = [&](u32 tile) {
@@ -110,16 +109,16 @@ __device__ __forceinline__ void sum_products(Sums<S>& sums, const Linear<T>& of,
     meet();
     // What is multiplied, and what is on its way from shared memory.
     Fragments<S> fragments[2];
-    if (works) fragments[0].load(stage(0), warp_row, warp_column, 0);
+    fragments[0].load(stage(0), warp_row, warp_column, 0);
 #pragma unroll 1
     for (u32 tile = 0; tile < tiles; ++tile) {
 #pragma unroll
         for (u32 step = 0; step < S::STEPS; ++step) {
-            if (step == 0) begin(tile + S::STAGES - 1);
             bool is_last = step + 1 == S::STEPS;
             if (is_last) meet();
-            if (!works) continue;
+            // Before copies are begun: a compiler leaves the two in order, and would put both behind the products.
             fragments[(step + 1) % 2].load(stage(is_last ? tile + 1 : tile), warp_row, warp_column, (step + 1) % S::STEPS);
+            if (step == 0) begin(tile + S::STAGES - 1);
             multiply<T>(sums, fragments[step % 2].left, fragments[step % 2].right);
         }
     }
@@ -129,37 +128,48 @@ template <class T> struct __align__(16) Eight {
     T values[8];
 };
 
-// Eight neighbours of an output row.
-template <class T> struct Run {
+// A lane's part of what follows the sums of a warp: in each of so many rows the eight neighbours from `column` on, whose sums begin
+// at `from`.
+template <class S, class T> struct Runs {
+    static constexpr u32 ACROSS = S::WARP_COLUMNS / 8, APART = WARP / ACROSS, OF_LANE = S::WARP_ROWS / APART;
+    // Two at once wait half as long for what they read.
+    static constexpr u32 AT_ONCE = OF_LANE % 2 == 0 ? 2 : 1;
     const Linear<T>& of;
-    i64 column;
-    // Whether rows begin at multiples of 16 bytes, and all eight are there.
-    bool whole;
-    float bias[8];
+    const float* from;
+    i64 row, column;
 
-    __device__ __forceinline__ Run(const Linear<T>& of, i64 column) : of(of), column(column) {
-        u64 places = u64(of.out) | u64(of.residual);
-        whole = of.n % 8 == 0 && places % 16 == 0 && column < of.n;
+    // One loop for each function.
+    template <class Function> __device__ __forceinline__ void operator()(Function function) const {
+        bool aligned = of.n % 8 == 0 && (u64(of.out) | u64(of.residual)) % 16 == 0;
+        if (!aligned) return singly(function);
+        if (column >= of.n) return;
+        float bias[8];
+        // Minus zero changes no sum.
 #pragma unroll
-        for (u32 i = 0; i < 8; ++i) bias[i] = of.bias && column + i < of.n ? of.bias[column + i] : 0.0f;
+        for (u32 i = 0; i < 8; ++i) bias[i] = of.bias ? of.bias[column + i] : -0.0f;
+#pragma unroll 1
+        for (u32 first = 0; first < S::WARP_ROWS; first += AT_ONCE * APART) {
+            float values[AT_ONCE][8];
+#pragma unroll
+            for (u32 at = 0; at < AT_ONCE; ++at) {
+#pragma unroll
+                for (u32 i = 0; i < 8; ++i) values[at][i] = from[(first + at * APART) * S::PITCH + i];
+            }
+            // Whether or not there are such rows.
+#pragma unroll
+            for (u32 at = 0; at < AT_ONCE; ++at) {
+#pragma unroll
+                for (u32 i = 0; i < 8; ++i) values[at][i] = function(values[at][i] + bias[i]);
+            }
+#pragma unroll
+            for (u32 at = 0; at < AT_ONCE; ++at) {
+                i64 y = row + first + at * APART;
+                if (y < of.m) store_eight(values[at], y * of.n + column);
+            }
+        }
     }
 
-    __device__ __forceinline__ void finish(float (&values)[8], i64 row) const {
-        if (of.bias) {
-#pragma unroll
-            for (u32 i = 0; i < 8; ++i) values[i] = values[i] + bias[i];
-        }
-        activate(values, of.activation);
-        i64 at = row * of.n + column;
-        if (!whole) {
-#pragma unroll
-            for (u32 i = 0; i < 8; ++i) {
-                if (column + i >= of.n) continue;
-                if (of.residual) values[i] = values[i] + load(of.residual[at + i]);
-                of.out[at + i] = store<T>(values[i]);
-            }
-            return;
-        }
+    __device__ __forceinline__ void store_eight(float (&values)[8], i64 at) const {
         if (of.residual) {
             Eight<T> more = *reinterpret_cast<const Eight<T>*>(of.residual + at);
 #pragma unroll
@@ -170,12 +180,23 @@ template <class T> struct Run {
         for (u32 i = 0; i < 8; ++i) rounded.values[i] = store<T>(values[i]);
         *reinterpret_cast<Eight<T>*>(of.out + at) = rounded;
     }
+
+    // The same where rows begin anywhere.
+    template <class Function> __device__ __forceinline__ void singly(Function function) const {
+#pragma unroll 1
+        for (u32 number = 0; number < OF_LANE * 8; ++number) {
+            u32 y = number / 8 * APART, i = number % 8;
+            if (row + y >= of.m || column + i >= of.n) continue;
+            i64 at = (row + y) * of.n + column + i;
+            float value = function(from[y * S::PITCH + i] + (of.bias ? of.bias[column + i] : -0.0f));
+            of.out[at] = store<T>(of.residual ? value + load(of.residual[at]) : value);
+        }
+    }
 };
 
-// What follows the sums. They go through shared memory, so that a lane has eight neighbours, and there is one copy of the activations.
+// What follows the sums. They go through shared memory, so that a lane has eight neighbours, and there is one copy of each activation.
 template <class S, class T>
 __device__ __forceinline__ void finish(const Sums<S>& sums, const Linear<T>& of, i64 row, i64 column, float* staged) {
-    constexpr u32 RUNS = S::WARP_COLUMNS / 8, APART = WARP / RUNS;
     u32 lane = threadIdx.x % WARP;
 #pragma unroll
     for (u32 i = 0; i < S::LEFTS; ++i) {
@@ -190,20 +211,16 @@ __device__ __forceinline__ void finish(const Sums<S>& sums, const Linear<T>& of,
         }
     }
     __syncwarp();
-    Run<T> run(of, column + lane % RUNS * 8);
-#pragma unroll 1
-    for (u32 y = lane / RUNS; y < S::WARP_ROWS && row + y < of.m; y += APART) {
-        float values[8];
-#pragma unroll
-        for (u32 i = 0; i < 8; ++i) values[i] = staged[y * S::PITCH + lane % RUNS * 8 + i];
-        run.finish(values, row + y);
-    }
+    u32 y = lane / Runs<S, T>::ACROSS, x = lane % Runs<S, T>::ACROSS * 8;
+    with_activation(of.activation, Runs<S, T>{of, staged + y * S::PITCH + x, row + y, column + x});
 }
 
 template <class S, class T> __device__ __forceinline__ void linear(const Linear<T>& of, T* shared) {
     u32 warp = threadIdx.x / WARP, across = S::COLUMNS / S::WARP_COLUMNS;
     u32 warp_row = warp / across * S::WARP_ROWS, warp_column = warp % across * S::WARP_COLUMNS;
-    i64 row = i64(blockIdx.x) * S::ROWS, column = i64(blockIdx.y) * S::COLUMNS;
+    // Neighbours share rows of x, of which there may be more than the cache holds.
+    u32 tiles = (u32(of.n) + S::COLUMNS - 1) / S::COLUMNS;
+    i64 row = i64(blockIdx.x / tiles) * S::ROWS, column = i64(blockIdx.x % tiles) * S::COLUMNS;
     Sums<S> sums = {};
     sum_products<S>(sums, of, row, column, warp_row, warp_column, shared_address(shared));
     // Tiles make room for sums.
@@ -213,8 +230,8 @@ template <class S, class T> __device__ __forceinline__ void linear(const Linear<
     finish<S>(sums, of, row + warp_row, column + warp_column, staged);
 }
 
-// Blocks along x are tiles of rows, along y of columns. Rows of x and w are multiples of 16 bytes; `bias` and `residual` may be
-// null. Shared memory is for the tiles of all stages, and then for the sums.
+// A block per tile, row by row of tiles. Rows of x and w are multiples of 16 bytes; `bias` and `residual` may be null. Shared memory
+// is for the tiles of all stages, and then for the sums.
 #define LINEAR_KERNEL(ROWS, COLUMNS, WARP_ROWS, WARP_COLUMNS, DEPTH, STAGES, resident, suffix, T)                     \
     using Of##ROWS##x##COLUMNS##_##suffix = Shape<ROWS, COLUMNS, WARP_ROWS, WARP_COLUMNS, DEPTH, STAGES>;             \
     RESIDENT_KERNEL((Of##ROWS##x##COLUMNS##_##suffix::THREADS), resident)                                             \
@@ -225,10 +242,11 @@ template <class S, class T> __device__ __forceinline__ void linear(const Linear<
     }                                                                                                                 \
     EMULATED(linear_mma_##ROWS##x##COLUMNS##_##suffix)
 
+// The same table is in the backend's `MmaShape`.
 #define LINEAR_KERNELS(suffix, T)                         \
-    LINEAR_KERNEL(128, 128, 64, 64, 32, 4, 2, suffix, T)  \
-    LINEAR_KERNEL(128, 64, 64, 32, 32, 4, 3, suffix, T)   \
-    LINEAR_KERNEL(64, 64, 32, 32, 64, 4, 3, suffix, T)    \
+    LINEAR_KERNEL(128, 128, 64, 64, 32, 3, 2, suffix, T)  \
+    LINEAR_KERNEL(128, 64, 64, 32, 64, 3, 3, suffix, T)   \
+    LINEAR_KERNEL(64, 64, 32, 32, 64, 3, 4, suffix, T)    \
     LINEAR_KERNEL(32, 32, 16, 16, 64, 6, 3, suffix, T)
 
 LINEAR_KERNELS(f16, f16)

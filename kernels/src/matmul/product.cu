@@ -18,13 +18,15 @@ template <int ROWS_, int COLUMNS_, int SIDE_, int DEPTH_> struct Shape {
     // Rows of shared memory are columns of k; four values more keep their writes in different banks.
     static constexpr u32 ROW_PITCH = ROWS + 4, COLUMN_PITCH = COLUMNS + 4;
     static constexpr u32 STAGE = DEPTH * (ROW_PITCH + COLUMN_PITCH);
-    // A thread's elements are squares of four by four.
-    static constexpr u32 PARTS = SIDE / 4, ELEMENTS = SIDE * SIDE;
+    // A thread's elements are squares of WIDTH by WIDTH; a warp has four of them one above the other, and eight side by side.
+    static constexpr u32 WIDTH = SIDE < 4 ? SIDE : 4, PARTS = SIDE / WIDTH, ELEMENTS = SIDE * SIDE;
 };
 
-template <class T> struct __align__(4 * sizeof(T)) Four {
-    T values[4];
+template <class T, u32 COUNT> struct __align__(COUNT * sizeof(T)) Neighbours {
+    T values[COUNT];
 };
+
+template <class T> using Four = Neighbours<T, 4>;
 
 // A matrix whose rows lie side by side.
 struct Matrix {
@@ -86,43 +88,77 @@ __device__ __forceinline__ void store_four(T* row, const float (&from)[4], i64 c
     }
 }
 
+// Four neighbours as they lie in memory.
+template <class T> struct __align__(4 * sizeof(T)) Words {
+    u32 at[sizeof(T)];
+};
+
+// One of four.
+template <class T> __device__ __forceinline__ float value_of(const u32 (&words)[4], u32 which) {
+    T half;
+    half.bits = u16(words[which / 2] >> which % 2 * 16);
+    return load(half);
+}
+
+template <> __device__ __forceinline__ float value_of<float>(const u32 (&words)[4], u32 which) { return from_bits(words[which]); }
+
 // A part of a matrix on its way to shared memory, of ACROSS values in each of DOWN rows: four neighbours at a time, each thread
-// its share. Zeros where there is no such element.
-template <u32 DOWN, u32 ACROSS, u32 THREADS> struct Part {
+// its share. Zeros where there is no such element. Values become f32 when they are put there and not before, so that all reads can
+// be under way while others are used. TURNED: rows of the matrix become columns there, and lanes share them so that they write to
+// different banks, while two of them read 32 bytes of a row.
+template <u32 DOWN, u32 ACROSS, u32 THREADS, bool TURNED> struct Part {
     static constexpr u32 PIECES = DOWN * ACROSS / 4 / THREADS;
     static_assert(PIECES * THREADS * 4 == DOWN * ACROSS, "threads share it evenly");
-    float values[PIECES][4];
+    u32 words[PIECES][4];
 
+    // The row and the first column of a thread's piece.
+    static constexpr bool IN_PAIRS = TURNED && ACROSS > 8;
+    static __device__ __forceinline__ u32 row_of(u32 number) { return IN_PAIRS ? number / 2 % DOWN : number / (ACROSS / 4); }
+    static __device__ __forceinline__ u32 column_of(u32 number) {
+        return (IN_PAIRS ? number / (2 * DOWN) * 2 + number % 2 : number % (ACROSS / 4)) * 4;
+    }
+
+    // Rows of the matrix begin at multiples of four elements.
     template <class T>
-    __device__ __forceinline__ void fetch_as(const Matrix& from, i64 row, i64 column, i64 columns, bool aligned, u32 thread) {
+    __device__ __forceinline__ void fetch_aligned(const Matrix& from, i64 row, i64 column, i64 columns, u32 thread) {
 #pragma unroll
         for (u32 piece = 0; piece < PIECES; ++piece) {
             u32 number = piece * THREADS + thread;
-            i64 y = row + number / (ACROSS / 4), x = column + number % (ACROSS / 4) * 4;
-            const T* at = static_cast<const T*>(from.data) + y * from.columns;
-            load_four(values[piece], at, y < from.rows ? x : columns, columns, aligned);
+            i64 y = row + row_of(number), x = column + column_of(number);
+            Words<T> four = {};
+            if (y < from.rows && x < columns) {
+                four = *reinterpret_cast<const Words<T>*>(static_cast<const T*>(from.data) + y * from.columns + x);
+            }
+#pragma unroll
+            for (u32 i = 0; i < sizeof(T); ++i) words[piece][i] = four.at[i];
         }
     }
 
-    // The same of f32 whose rows begin at multiples of 16 bytes.
-    __device__ __forceinline__ void fetch_plain(const Matrix& from, i64 row, i64 column, i64 columns, u32 thread) {
+    // Of any rows; values are f32 at once.
+    template <class T>
+    __device__ __forceinline__ void fetch_singly(const Matrix& from, i64 row, i64 column, i64 columns, u32 thread) {
 #pragma unroll
         for (u32 piece = 0; piece < PIECES; ++piece) {
             u32 number = piece * THREADS + thread;
-            i64 y = row + number / (ACROSS / 4), x = column + number % (ACROSS / 4) * 4;
-            Four<float> four = {};
-            if (y < from.rows && x < columns) {
-                four = *reinterpret_cast<const Four<float>*>(static_cast<const float*>(from.data) + y * from.columns + x);
-            }
+            i64 y = row + row_of(number), x = column + column_of(number);
+            const T* at = static_cast<const T*>(from.data) + y * from.columns;
 #pragma unroll
-            for (u32 i = 0; i < 4; ++i) values[piece][i] = four.values[i];
+            for (u32 i = 0; i < 4; ++i) {
+                words[piece][i] = bits_of(y < from.rows && x + i < columns ? load(at[x + i]) : 0.0f);
+            }
         }
+    }
+
+    template <class T>
+    __device__ __forceinline__ void fetch_as(const Matrix& from, i64 row, i64 column, i64 columns, bool aligned, u32 thread) {
+        if (aligned) return fetch_aligned<T>(from, row, column, columns, thread);
+        fetch_singly<T>(from, row, column, columns, thread);
     }
 
     // From `row`, `column` on; columns from `columns` on count as zeros.
     template <bool PLAIN>
     __device__ __forceinline__ void fetch(const Matrix& from, i64 row, i64 column, i64 columns, bool aligned, u32 thread) {
-        if (PLAIN) return fetch_plain(from, row, column, columns, thread);
+        if (PLAIN) return fetch_aligned<float>(from, row, column, columns, thread);
         switch (from.type) {
             case F16: return fetch_as<f16>(from, row, column, columns, aligned, thread);
             case BF16: return fetch_as<bf16>(from, row, column, columns, aligned, thread);
@@ -130,24 +166,22 @@ template <u32 DOWN, u32 ACROSS, u32 THREADS> struct Part {
         }
     }
 
-    // Rows of the matrix become columns of shared memory.
-    __device__ __forceinline__ void stash_transposed(float* to, u32 pitch, u32 thread) const {
+    template <class T, class To> __device__ __forceinline__ void stash_as(To to, u32 thread) const {
 #pragma unroll
         for (u32 piece = 0; piece < PIECES; ++piece) {
             u32 number = piece * THREADS + thread;
-            u32 y = number / (ACROSS / 4), x = number % (ACROSS / 4) * 4;
+            u32 y = row_of(number), x = column_of(number);
 #pragma unroll
-            for (u32 i = 0; i < 4; ++i) to[(x + i) * pitch + y] = values[piece][i];
+            for (u32 i = 0; i < 4; ++i) to(y, x + i) = value_of<T>(words[piece], i);
         }
     }
 
-    __device__ __forceinline__ void stash(float* to, u32 pitch, u32 thread) const {
-#pragma unroll
-        for (u32 piece = 0; piece < PIECES; ++piece) {
-            u32 number = piece * THREADS + thread;
-            u32 y = number / (ACROSS / 4), x = number % (ACROSS / 4) * 4;
-#pragma unroll
-            for (u32 i = 0; i < 4; ++i) to[y * pitch + x + i] = values[piece][i];
+    // Puts each value where `to` of its row and column is. `aligned` and `type` are those of the fetch.
+    template <bool PLAIN, class To> __device__ __forceinline__ void stash(To to, u32 type, bool aligned, u32 thread) const {
+        switch (PLAIN || !aligned ? u32(F32) : type) {
+            case F16: return stash_as<f16>(to, thread);
+            case BF16: return stash_as<bf16>(to, thread);
+            default: return stash_as<float>(to, thread);
         }
     }
 };
@@ -155,14 +189,14 @@ template <u32 DOWN, u32 ACROSS, u32 THREADS> struct Part {
 // The chains of a thread: its squares' rows and columns are ROWS / PARTS and COLUMNS / PARTS apart.
 template <class S> using Sums = float[S::SIDE][S::SIDE];
 
-// Where a thread's squares begin. A warp is four threads high and eight wide, so that lanes share what they read.
+// Where a thread's squares begin. Lanes of a warp share what they read.
 template <class S> struct Place {
     u32 row, column;
 
     static __device__ __forceinline__ Place of(u32 thread) {
         constexpr u32 ACROSS = S::COLUMNS / S::SIDE / 8;
         u32 warp = thread / WARP, lane = thread % WARP;
-        return Place{(warp / ACROSS * 4 + lane / 8) * 4, (warp % ACROSS * 8 + lane % 8) * 4};
+        return Place{(warp / ACROSS * 4 + lane / 8) * S::WIDTH, (warp % ACROSS * 8 + lane % 8) * S::WIDTH};
     }
 };
 
@@ -171,10 +205,14 @@ __device__ __forceinline__ void add_step(Sums<S>& sums, const float* a, const fl
     float left[S::SIDE], right[S::SIDE];
 #pragma unroll
     for (u32 part = 0; part < S::PARTS; ++part) {
-        Four<float> of_a = *reinterpret_cast<const Four<float>*>(a + part * (S::ROWS / S::PARTS));
-        Four<float> of_b = *reinterpret_cast<const Four<float>*>(b + part * (S::COLUMNS / S::PARTS));
+        using Side = Neighbours<float, S::WIDTH>;
+        Side of_a = *reinterpret_cast<const Side*>(a + part * (S::ROWS / S::PARTS));
+        Side of_b = *reinterpret_cast<const Side*>(b + part * (S::COLUMNS / S::PARTS));
 #pragma unroll
-        for (u32 i = 0; i < 4; ++i) left[part * 4 + i] = of_a.values[i], right[part * 4 + i] = of_b.values[i];
+        for (u32 i = 0; i < S::WIDTH; ++i) {
+            left[part * S::WIDTH + i] = of_a.values[i];
+            right[part * S::WIDTH + i] = of_b.values[i];
+        }
     }
 #pragma unroll
     for (u32 i = 0; i < S::SIDE; ++i) {
@@ -190,8 +228,8 @@ template <class S, bool TRANSPOSED, bool PLAIN> struct Walk {
     float* shared;
     u32 thread;
     bool a_aligned, b_aligned;
-    Part<S::ROWS, S::DEPTH, S::THREADS> a;
-    Part<TRANSPOSED ? S::COLUMNS : S::DEPTH, TRANSPOSED ? S::DEPTH : S::COLUMNS, S::THREADS> b;
+    Part<S::ROWS, S::DEPTH, S::THREADS, true> a;
+    Part<TRANSPOSED ? S::COLUMNS : S::DEPTH, TRANSPOSED ? S::DEPTH : S::COLUMNS, S::THREADS, TRANSPOSED> b;
 
     __device__ __forceinline__ Walk(const Product& of, i64 row, i64 column, float* shared, u32 thread)
         : of(of), row(row), column(column), shared(shared), thread(thread) {
@@ -209,15 +247,15 @@ template <class S, bool TRANSPOSED, bool PLAIN> struct Walk {
         }
     }
 
+    // Shared memory has a row for each column of k.
     __device__ __forceinline__ void stash(u32 stage) {
-        float* to = shared + stage * S::STAGE;
-        a.stash_transposed(to, S::ROW_PITCH, thread);
-        to += S::DEPTH * S::ROW_PITCH;
-        if (TRANSPOSED) {
-            b.stash_transposed(to, S::COLUMN_PITCH, thread);
-        } else {
-            b.stash(to, S::COLUMN_PITCH, thread);
-        }
+        float *left = shared + stage * S::STAGE, *right = left + S::DEPTH * S::ROW_PITCH;
+        auto to_left = [=](u32 y, u32 x) -> float& { return left[x * S::ROW_PITCH + y]; };
+        auto to_right = [=](u32 y, u32 x) -> float& {
+            return TRANSPOSED ? right[x * S::COLUMN_PITCH + y] : right[y * S::COLUMN_PITCH + x];
+        };
+        a.template stash<PLAIN>(to_left, of.a.type, a_aligned, thread);
+        b.template stash<PLAIN>(to_right, of.b.type, b_aligned, thread);
     }
 
     // Adds `count` columns of k in ascending order.
@@ -225,13 +263,13 @@ template <class S, bool TRANSPOSED, bool PLAIN> struct Walk {
         const float* left = shared + stage * S::STAGE + place.row;
         const float* right = shared + stage * S::STAGE + S::DEPTH * S::ROW_PITCH + place.column;
         if (count >= S::DEPTH) {
-#pragma unroll
-            for (u32 k = 0; k < S::DEPTH; ++k) add_step<S>(sums, left + k * S::ROW_PITCH, right + k * S::COLUMN_PITCH);
+#pragma unroll 8
+            for (u32 k = 0; k < S::DEPTH; ++k, left += S::ROW_PITCH, right += S::COLUMN_PITCH) add_step<S>(sums, left, right);
             return;
         }
         // Zeros behind the last column would turn a sum of -0 into 0.
 #pragma unroll 1
-        for (u32 k = 0; k < count; ++k) add_step<S>(sums, left + k * S::ROW_PITCH, right + k * S::COLUMN_PITCH);
+        for (u32 k = 0; k < count; ++k, left += S::ROW_PITCH, right += S::COLUMN_PITCH) add_step<S>(sums, left, right);
     }
 };
 
@@ -308,17 +346,21 @@ __device__ __forceinline__ void multiply(const Product& of, i64 row, i64 column,
 }
 
 // A block of several groups, each with chains of its own: for products of few elements, which would wait for one long chain. The
-// first group adds up what they found, in ascending order.
+// first group adds up what they found, in ascending order. There is little of each thread's to do and one copy of what follows, since
+// small products wait for instructions to be read, too.
 template <class S, bool TRANSPOSED, bool PLAIN>
 __device__ __forceinline__ void multiply_in_groups(const Product& of, i64 row, i64 column, float* shared) {
-    static_assert(S::SIDE == 4 && S::ELEMENTS * S::THREADS <= 2 * S::STAGE, "sums fit where tiles were");
+    static_assert(S::ROWS * S::COLUMNS == 4 * S::THREADS, "each thread finishes four neighbours");
+    static_assert(S::ROWS * S::COLUMNS <= 2 * S::STAGE, "sums fit where tiles were");
     u32 groups = blockDim.x / S::THREADS, group = threadIdx.x / S::THREADS, thread = threadIdx.x % S::THREADS;
     float* own = shared + group * 2 * S::STAGE;
     Walk<S, TRANSPOSED, PLAIN> walk(of, row, column, own, thread);
     Place<S> place = Place<S>::of(thread);
     // A warp beyond the last row still copies for the others.
-    bool works = row + place.row / 16 * 16 < of.m;
-    float totals[S::ELEMENTS] = {};
+    constexpr u32 WARP_ROWS = 4 * S::WIDTH;
+    bool works = row + place.row / WARP_ROWS * WARP_ROWS < of.m;
+    u32 y = thread / (S::COLUMNS / 4), x = thread % (S::COLUMNS / 4) * 4;
+    float totals[4] = {};
 #pragma unroll 1
     for (i64 round = 0; round * CHAIN < of.k; round += groups) {
         i64 start = (round + group) * CHAIN, end = of.k - start < CHAIN ? of.k : start + CHAIN;
@@ -337,24 +379,18 @@ __device__ __forceinline__ void multiply_in_groups(const Product& of, i64 row, i
         }
         // Tiles make room for sums, and sums for tiles.
 #pragma unroll
-        for (u32 at = 0; at < S::ELEMENTS; ++at) own[at * S::THREADS + thread] = sums[at / 4][at % 4];
+        for (u32 at = 0; at < S::ELEMENTS; ++at) {
+            own[(place.row + at / S::SIDE) * S::COLUMNS + place.column + at % S::SIDE] = sums[at / S::SIDE][at % S::SIDE];
+        }
         __syncthreads();
         for (u32 other = 0; group == 0 && other < groups && (round + other) * CHAIN < of.k; ++other) {
+            Four<float> found = *reinterpret_cast<const Four<float>*>(shared + other * 2 * S::STAGE + y * S::COLUMNS + x);
 #pragma unroll
-            for (u32 at = 0; at < S::ELEMENTS; ++at) {
-                float sum = shared[other * 2 * S::STAGE + at * S::THREADS + thread];
-                totals[at] = round + other == 0 ? sum : totals[at] + sum;
-            }
+            for (u32 i = 0; i < 4; ++i) totals[i] = round + other == 0 ? found.values[i] : totals[i] + found.values[i];
         }
         __syncthreads();
     }
-    if (group != 0 || !works) return;
-    bool aligned = finishes_aligned(of);
-#pragma unroll
-    for (u32 y = 0; y < 4; ++y) {
-        float values[4] = {totals[4 * y], totals[4 * y + 1], totals[4 * y + 2], totals[4 * y + 3]};
-        finish(of, values, row + place.row + y, column + place.column, aligned);
-    }
+    if (group == 0) finish(of, totals, row + y, column + x, finishes_aligned(of));
 }
 
 // Blocks along x are tiles of rows, product by product of a batch, along y tiles of columns. The strides are elements from one
@@ -381,12 +417,12 @@ __device__ __forceinline__ void multiply_in_groups(const Product& of, i64 row, i
 
 using Large = Shape<128, 128, 8, 8>;
 using Medium = Shape<64, 64, 8, 8>;
-using Small = Shape<32, 32, 4, 32>;
+using Small = Shape<16, 32, 2, 32>;
 
 // `a b`, and `a b^T`.
 PRODUCT_KERNEL(128, 128, ab, false, Large, multiply, 256, 2)
 PRODUCT_KERNEL(128, 128, abt, true, Large, multiply, 256, 2)
 PRODUCT_KERNEL(64, 64, ab, false, Medium, multiply, 64, 8)
 PRODUCT_KERNEL(64, 64, abt, true, Medium, multiply, 64, 8)
-PRODUCT_KERNEL(32, 32, ab, false, Small, multiply_in_groups, 256, 2)
-PRODUCT_KERNEL(32, 32, abt, true, Small, multiply_in_groups, 256, 2)
+PRODUCT_KERNEL(16, 32, ab, false, Small, multiply_in_groups, 512, 2)
+PRODUCT_KERNEL(16, 32, abt, true, Small, multiply_in_groups, 512, 2)

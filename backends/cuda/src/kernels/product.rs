@@ -51,8 +51,9 @@ pub(super) fn linear(plan: &mut StepPlan<'_, '_>, parts: Linear) -> Result<()> {
     let m = count(out) / n;
     let (bias, residual) = (bias(plan, parts)?, residual(plan, parts));
     let activation = activation(parts);
-    // `linear_mma.cu` copies rows by 16 bytes.
-    if x.dtype == weight.dtype && x.dtype != DType::F32 && k.is_multiple_of(16 / x.dtype.size()) {
+    // `linear_mma.cu` copies rows by 16 bytes, and reckons with the bytes of a tile's rows in 32 bits.
+    let is_half = x.dtype == weight.dtype && x.dtype != DType::F32;
+    if is_half && k.is_multiple_of(16 / x.dtype.size()) && k < 1 << 24 {
         return on_tensor_cores(plan, bias, residual, [m, n, k], activation);
     }
     let product = Product {
@@ -91,7 +92,7 @@ fn on_tensor_cores(
         Argument::U32(activation),
     ];
     let kernel = format!("linear_mma_{}x{}_{dtype}", tile.rows, tile.columns);
-    plan.launch(kernel, tile.blocks(m, n), 128, shape.shared_bytes(), arguments)
+    plan.launch(kernel, [tile.count(m, n), 1], 128, shape.shared_bytes(), arguments)
 }
 
 /// A kernel of `linear_mma.cu`, of four warps.
@@ -109,20 +110,22 @@ struct MmaShape {
 
 impl MmaShape {
     /// The large ones read each factor less often; the small ones are for products that would leave processors idle with those. A
-    /// row has the same bits in each.
+    /// row has the same bits in each. The source has the same table.
+    const ALL: [Self; 4] = [
+        Self::new([128, 128], 32, 3, 2 * PROCESSORS),
+        Self::new([128, 64], 64, 3, 2 * PROCESSORS),
+        Self::new([64, 64], 64, 3, PROCESSORS),
+        Self::SMALLEST,
+    ];
+    const SMALLEST: Self = Self::new([32, 32], 64, 6, 0);
+
+    const fn new([rows, columns]: [usize; 2], depth: usize, stages: usize, from: usize) -> Self {
+        Self { tile: Tile { rows, columns }, depth, stages, warp: [rows / 2, columns / 2], from }
+    }
+
     fn of(m: usize, n: usize) -> Self {
-        let shape = |rows, columns, depth, stages, from| {
-            let warp = [rows / 2, columns / 2];
-            Self { tile: Tile { rows, columns }, depth, stages, warp, from }
-        };
-        let smallest = shape(32, 32, 64, 6, 0);
-        let shapes = [
-            shape(128, 128, 32, 4, 2 * PROCESSORS),
-            shape(128, 64, 32, 4, 2 * PROCESSORS),
-            shape(64, 64, 64, 4, PROCESSORS),
-        ];
         let fits = |shape: &Self| shape.tile.count(m, n) >= shape.from && shape.tile.is_filled(m, n);
-        shapes.into_iter().find(fits).unwrap_or(smallest)
+        Self::ALL.into_iter().find(fits).unwrap_or(Self::SMALLEST)
     }
 
     /// For the tiles of all stages, of two bytes an element, and then for the sums of four warps.
@@ -190,10 +193,10 @@ impl Product {
                 return (tile, threads, stages(tile, 8));
             }
         }
-        let tile = Tile { rows: 32, columns: 32 };
+        let tile = Tile { rows: 16, columns: 32 };
         // A group of threads for each chain of k, up to four.
         let groups = k.div_ceil(256).clamp(1, 4);
-        (tile, groups * 64, groups * stages(tile, 32))
+        (tile, groups * 128, groups * stages(tile, 32))
     }
 
     fn launch(&self, plan: &mut StepPlan<'_, '_>) -> Result<()> {
@@ -250,4 +253,21 @@ pub(super) fn matmul(plan: &mut StepPlan<'_, '_>) -> Result<()> {
         product.launch(plan)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MmaShape;
+
+    #[test]
+    fn the_source_has_the_shapes_that_are_launched() {
+        let source = include_str!("../../../../kernels/src/linear/linear_mma.cu");
+        for MmaShape { tile, depth, stages, warp: [rows, columns], .. } in MmaShape::ALL {
+            let kernel = format!(
+                "LINEAR_KERNEL({}, {}, {rows}, {columns}, {depth}, {stages},",
+                tile.rows, tile.columns
+            );
+            assert!(source.contains(&kernel), "no {kernel}");
+        }
+    }
 }
