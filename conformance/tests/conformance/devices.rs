@@ -40,13 +40,13 @@ macro_rules! as_inner_does {
 
 /// A device that counts how often it compiles.
 #[derive(Debug)]
-pub struct CountingDevice {
+pub(crate) struct CountingDevice {
     inner: Arc<dyn Device>,
-    pub compiles: AtomicUsize,
+    pub(crate) compiles: AtomicUsize,
 }
 
 impl CountingDevice {
-    pub fn new(inner: Arc<dyn Device>) -> Arc<Self> {
+    pub(crate) fn new(inner: Arc<dyn Device>) -> Arc<Self> {
         Arc::new(Self { inner, compiles: AtomicUsize::new(0) })
     }
 }
@@ -62,7 +62,7 @@ impl Device for CountingDevice {
 
 /// A device whose every run takes as long as it says, by a clock of its own.
 #[derive(Debug)]
-pub struct ClockedDevice {
+pub(crate) struct ClockedDevice {
     inner: Arc<dyn Device>,
     run: Duration,
 }
@@ -73,7 +73,7 @@ struct Clocked {
 }
 
 impl ClockedDevice {
-    pub fn device(inner: Arc<dyn Device>, run: Duration) -> Arc<dyn Device> {
+    pub(crate) fn device(inner: Arc<dyn Device>, run: Duration) -> Arc<dyn Device> {
         Arc::new(Self { inner, run })
     }
 }
@@ -102,11 +102,11 @@ impl Executable for Clocked {
 
 /// The identity; when armed, it cancels the run that it is in.
 #[derive(Debug, Default)]
-pub struct Stop(Mutex<Option<Cancel>>);
+pub(crate) struct Stop(Mutex<Option<Cancel>>);
 
 impl Stop {
     /// A flag that the op's next run sets.
-    pub fn arm(&self) -> Cancel {
+    pub(crate) fn arm(&self) -> Cancel {
         let cancel = Cancel::new();
         *self.0.lock().expect("no test panicked in here") = Some(cancel.clone());
         cancel
@@ -166,13 +166,13 @@ impl CustomKernel for Stop {
 
 /// A device whose driver fails at one op, and at nothing else.
 #[derive(Debug)]
-pub struct FailingAt {
+pub(crate) struct FailingAt {
     inner: Arc<dyn Device>,
     op: &'static str,
 }
 
 impl FailingAt {
-    pub fn device(inner: Arc<dyn Device>, op: &'static str) -> Arc<dyn Device> {
+    pub(crate) fn device(inner: Arc<dyn Device>, op: &'static str) -> Arc<dyn Device> {
         Arc::new(Self { inner, op })
     }
 }

@@ -10,13 +10,13 @@ use std::error::Error as _;
 use tempfile::TempDir;
 
 /// A loaded folder; its files live as long as it does.
-pub struct RandomModel {
-    pub model: BertModel,
+pub(crate) struct RandomModel {
+    pub(crate) model: BertModel,
     _folder: TempDir,
 }
 
 impl RandomModel {
-    pub fn new(fixture: &Fixture, dtype: DType) -> Self {
+    pub(crate) fn new(fixture: &Fixture, dtype: DType) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         fixture.write(folder.path()).expect("the folder is written");
         let options = LoadOptions { dtype, ..LoadOptions::default() };
@@ -27,21 +27,21 @@ impl RandomModel {
 }
 
 /// Rows of random token ids of a random folder, of these lengths.
-pub fn random_rows(seed: u64, lengths: &[usize]) -> Vec<Vec<i64>> {
+pub(crate) fn random_rows(seed: u64, lengths: &[usize]) -> Vec<Vec<i64>> {
     let mut random = Random(seed);
     let words = vocabulary().len();
     lengths.iter().map(|&length| (0..length).map(|_| random.below(words) as i64).collect()).collect()
 }
 
 /// Outputs and taps by name, as bytes.
-pub fn bits(result: &RunResult) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn bits(result: &RunResult) -> Vec<(String, Vec<u8>)> {
     (result.outputs().iter().chain(result.taps()))
         .map(|(name, tensor)| (name.clone(), tensor.bytes().to_vec()))
         .collect()
 }
 
 /// The bytes of row `row` of a batch, of its first `length` positions where the tensor is `[batch, seq, width]`.
-pub fn row_bits(tensor: &HostTensor, row: usize, length: usize) -> &[u8] {
+pub(crate) fn row_bits(tensor: &HostTensor, row: usize, length: usize) -> &[u8] {
     let shape = tensor.shape();
     let per_row = tensor.bytes().len() / shape[0];
     let all = &tensor.bytes()[row * per_row..(row + 1) * per_row];
@@ -49,7 +49,7 @@ pub fn row_bits(tensor: &HostTensor, row: usize, length: usize) -> &[u8] {
 }
 
 /// An error with everything behind it, as a user reads it.
-pub fn told(error: &Error) -> String {
+pub(crate) fn told(error: &Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

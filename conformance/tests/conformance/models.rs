@@ -10,23 +10,23 @@ use lockstep_runtime::{Backend, Device, Packing, RunOptions, RunResult, Session}
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub fn bert_small(name: &str) -> PathBuf {
+pub(crate) fn bert_small(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/bert-small").join(name)
 }
 
-pub fn reference() -> Arc<dyn Device> {
+pub(crate) fn reference() -> Arc<dyn Device> {
     ReferenceBackend::new().open(0).expect("the reference is always there")
 }
 
-pub fn candle() -> Arc<dyn Device> {
+pub(crate) fn candle() -> Arc<dyn Device> {
     CandleBackend::new().open(0).expect("candle's CPU is always there")
 }
 
-pub fn cpu() -> Arc<dyn Device> {
+pub(crate) fn cpu() -> Arc<dyn Device> {
     CpuBackend::default().open(0).expect("the processor is always there")
 }
 
-pub fn cpu_with(threads: usize, isa: lockstep_cpu::Isa) -> Arc<dyn Device> {
+pub(crate) fn cpu_with(threads: usize, isa: lockstep_cpu::Isa) -> Arc<dyn Device> {
     CpuBackend::builder()
         .threads(threads)
         .isa(isa)
@@ -36,11 +36,11 @@ pub fn cpu_with(threads: usize, isa: lockstep_cpu::Isa) -> Arc<dyn Device> {
         .expect("the processor")
 }
 
-pub fn load(folder: &Path, dtype: DType) -> BertModel {
+pub(crate) fn load(folder: &Path, dtype: DType) -> BertModel {
     BertModel::load(folder, LoadOptions { dtype, ..LoadOptions::default() }).expect("the folder loads")
 }
 
-pub fn session(model: &BertModel, device: Arc<dyn Device>, packing: Packing) -> Session {
+pub(crate) fn session(model: &BertModel, device: Arc<dyn Device>, packing: Packing) -> Session {
     Session::builder(model.graph().clone())
         .device(device)
         .packing(packing)
@@ -49,7 +49,7 @@ pub fn session(model: &BertModel, device: Arc<dyn Device>, packing: Packing) -> 
 }
 
 /// How a device can run BERT. The reference has no fused attention to hand sequence ends to, so it always pads.
-pub fn packings(device: &Arc<dyn Device>) -> &'static [Packing] {
+pub(crate) fn packings(device: &Arc<dyn Device>) -> &'static [Packing] {
     if device.info().id.starts_with("reference") {
         &[Packing::Off]
     } else {
@@ -59,18 +59,18 @@ pub fn packings(device: &Arc<dyn Device>) -> &'static [Packing] {
 
 /// A padded batch of token ids.
 #[derive(Clone)]
-pub struct Batch {
-    pub ids: HostTensor,
-    pub types: HostTensor,
-    pub mask: HostTensor,
+pub(crate) struct Batch {
+    pub(crate) ids: HostTensor,
+    pub(crate) types: HostTensor,
+    pub(crate) mask: HostTensor,
 }
 
 impl Batch {
-    pub fn of(rows: &[Vec<i64>]) -> Self {
+    pub(crate) fn of(rows: &[Vec<i64>]) -> Self {
         Self::padded_to(rows, rows.iter().map(Vec::len).max().expect("a row"))
     }
 
-    pub fn padded_to(rows: &[Vec<i64>], length: usize) -> Self {
+    pub(crate) fn padded_to(rows: &[Vec<i64>], length: usize) -> Self {
         let shape = [rows.len(), length];
         let fill = |value: &dyn Fn(&Vec<i64>, usize) -> i64| {
             let data: Vec<i64> =
@@ -84,7 +84,7 @@ impl Batch {
         }
     }
 
-    pub fn run(&self, session: &Session, options: &RunOptions<'_>) -> RunResult {
+    pub(crate) fn run(&self, session: &Session, options: &RunOptions<'_>) -> RunResult {
         let inputs =
             [("input_ids", &self.ids), ("token_type_ids", &self.types), ("attention_mask", &self.mask)];
         session.run_with(&inputs, options).expect("the batch runs")
@@ -92,7 +92,7 @@ impl Batch {
 }
 
 /// The token ids of the excerpt's documents.
-pub fn excerpt_ids() -> Vec<Vec<i64>> {
+pub(crate) fn excerpt_ids() -> Vec<Vec<i64>> {
     let text = std::fs::read_to_string(bert_small("excerpt/documents.jsonl"))
         .expect("the excerpt is in the repository");
     text.lines()
@@ -104,7 +104,7 @@ pub fn excerpt_ids() -> Vec<Vec<i64>> {
 }
 
 /// Rows of a `[batch, seq, width]` tensor that are tokens, one after another, as f64.
-pub fn token_rows(tensor: &HostTensor, rows: &[Vec<i64>]) -> Vec<f64> {
+pub(crate) fn token_rows(tensor: &HostTensor, rows: &[Vec<i64>]) -> Vec<f64> {
     let (seq, width) = (tensor.shape()[1], tensor.shape()[2]);
     let all = tensor.to_f64();
     (rows.iter().enumerate())
@@ -112,7 +112,7 @@ pub fn token_rows(tensor: &HostTensor, rows: &[Vec<i64>]) -> Vec<f64> {
         .collect()
 }
 
-pub fn largest_difference(a: &[f64], b: &[f64]) -> f64 {
+pub(crate) fn largest_difference(a: &[f64], b: &[f64]) -> f64 {
     assert_eq!(a.len(), b.len());
     a.iter()
         .zip(b)

@@ -1,7 +1,6 @@
 //! Attention on tensor cores, where its tiles begin and end, held to the oracle; and what must be equal, by its bits.
 
-mod edited;
-
+use crate::edited;
 use lockstep_conformance::judgement::Judgement;
 use lockstep_conformance::one_op::{self, Argument};
 use lockstep_conformance::oracle::{Oracle, Terms};

@@ -1,8 +1,7 @@
 //! Faults planted in the CUDA sources: the conformance suite must call each WRONG, and the address sanitizer must see a read
 //! outside. The sources are edited as text and compiled again; an edit that no longer applies fails the test.
 
-mod edited;
-
+use crate::edited;
 use edited::{compile, library};
 use lockstep_conformance::conform::{Expectations, Selection, conform};
 use lockstep_cuda_emulated::EmulatedCuda;

@@ -1,7 +1,6 @@
 //! What goes wrong on a device: each is an error that names node and kernel, and nothing else goes down with it.
 
-mod edited;
-
+use crate::edited;
 use edited::library;
 use lockstep_cuda_emulated::EmulatedCuda;
 use lockstep_runtime::graph::{DType, GraphBuilder, Op, TensorType};

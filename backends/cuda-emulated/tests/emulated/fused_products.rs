@@ -1,8 +1,7 @@
 //! Linear on tensor cores with everything behind the sums in one kernel: within the bound where its tiles begin and end, and rows
 //! whose bits are their own.
 
-mod edited;
-
+use crate::edited;
 use lockstep_conformance::judgement::Judgement;
 use lockstep_conformance::one_op::{self, Argument};
 use lockstep_conformance::oracle::{Oracle, Terms};

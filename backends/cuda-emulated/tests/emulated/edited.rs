@@ -1,5 +1,4 @@
 //! Kernel sources with an edit, compiled with the emulator.
-#![allow(dead_code, unreachable_pub, missing_docs)] // Each test binary uses its own part.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +8,7 @@ fn root() -> PathBuf {
 }
 
 /// Compiles the emulator with a source, after `edit` of it, to `target`; `more` are further files and flags.
-pub fn compile(folder: &Path, source: &str, edit: [&str; 2], target: &Path, more: &[&str]) {
+pub(crate) fn compile(folder: &Path, source: &str, edit: [&str; 2], target: &Path, more: &[&str]) {
     let path = root().join("kernels/src").join(source);
     let text = std::fs::read_to_string(&path).unwrap();
     let [from, to] = edit;
@@ -35,7 +34,7 @@ pub fn compile(folder: &Path, source: &str, edit: [&str; 2], target: &Path, more
 }
 
 /// A shared library of an edited source, for [`lockstep_cuda_emulated::EmulatedCuda::with_kernels_of`].
-pub fn library(folder: &Path, source: &str, edit: [&str; 2]) -> PathBuf {
+pub(crate) fn library(folder: &Path, source: &str, edit: [&str; 2]) -> PathBuf {
     let library = folder.join("kernels.so");
     compile(folder, source, edit, &library, &["-shared", "-fPIC", "-Wl,-Bsymbolic"]);
     library
