@@ -151,7 +151,7 @@ impl Prepared {
     /// The values of symbols and of derived inputs that these inputs imply. Input types are the caller's to check first.
     ///
     /// # Errors
-    /// [`Error::Mask`] for a mask without a token in some row.
+    /// [`crate::Error::Mask`] for a mask without a token in some row.
     pub fn derive(
         &self,
         symbols: &mut SymbolValues,
