@@ -58,11 +58,12 @@ pub struct Arithmetic {
     /// `None` for what no order of roundings can exceed. Otherwise the factor of `sqrt(n) u`, within which `n` independent
     /// roundings stay but for one chance in a million over all elements ([`Arithmetic::probable`]).
     pub confidence: Option<f64>,
-    /// How far each factor of a product may be rounded before it is multiplied, relatively: 0, or what TF32 and HF32 do.
+    /// How far each factor of a product may be rounded before it is multiplied, relatively: 0, or what TF32 and HF32 do. Of factors that
+    /// are so small or so large that such a rounding makes them 0 or infinite it says nothing.
     pub factors: f64,
 }
 
-/// The unit roundoff of TF32 and HF32, which keep ten bits behind the point.
+/// The unit roundoff of TF32, which keeps ten bits behind the point, and at most that of HF32, which is said to keep ten or eleven.
 pub const REDUCED_F32_UNIT: f64 = 1.0 / 2048.0;
 
 /// Values that are sums of others.

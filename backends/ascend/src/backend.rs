@@ -4,7 +4,7 @@ use crate::calls::{Calls, call};
 use crate::device::AscendDevice;
 use crate::engine::free_and_total;
 use crate::libraries::{self, Functions};
-use crate::offline::{File, OfflineDevice};
+use crate::offline::{ModelFile, OfflineDevice};
 use crate::port::{Port, Products};
 use crate::profile;
 use lockstep_hal::graph::DType;
@@ -142,7 +142,7 @@ impl Backend for AscendBackend {
     }
 
     fn open_model(&self, ordinal: usize, file: &Path) -> Result<Arc<dyn Device>> {
-        let file = File::new(file)?;
+        let file = ModelFile::new(file)?;
         Ok(Arc::new(OfflineDevice::new(self.open_device(ordinal)?, file)?))
     }
 }

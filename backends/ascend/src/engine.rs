@@ -1,7 +1,7 @@
 //! An open device as its owner thread has it: context, stream, memory, and the programs that are recorded on it.
 
 use crate::calls::{Calls, call};
-use crate::offline::{Copy, Description, File, Loaded};
+use crate::offline::{Description, Loaded, ModelFile, PortCopy};
 use crate::pool::{Pool, Source};
 use crate::replay::{Recording, Replay, is_stuck};
 use lockstep_ascend_abi::failure_mode::ACL_STOP_ON_FAILURE;
@@ -264,7 +264,7 @@ impl Engine {
     }
 
     /// Loads a compiled model; its number, and what it says of itself.
-    pub(crate) fn load(&mut self, file: &File) -> Result<(u64, Description)> {
+    pub(crate) fn load(&mut self, file: &ModelFile) -> Result<(u64, Description)> {
         self.alive()?;
         let calls = self.calls.clone();
         let mut memory = Vec::new();
@@ -292,23 +292,33 @@ impl Engine {
         &mut self,
         number: u64,
         gear: usize,
-        inputs: &[Copy],
-        outputs: &[Copy],
+        inputs: &[PortCopy],
+        outputs: &[PortCopy],
     ) -> Result<Finished> {
         self.alive()?;
         let stream = self.stream;
-        let ran = match self.models.get_mut(&number) {
-            Some((loaded, _)) => loaded.run(&self.calls, stream, gear, inputs, outputs),
-            None => Err(Error::program("a model that was unloaded")),
+        let Some((loaded, _)) = self.models.get_mut(&number) else {
+            return Err(Error::program("a model that was unloaded"));
         };
-        let time = self.noted(ran)?;
+        // Look-ups of the host's: a failure loses nothing.
+        loaded.choose(&self.calls, gear, outputs)?;
+        let submitted = loaded.submit(&self.calls, stream, inputs, outputs);
+        let node = loaded.file().to_owned();
+        let waited = self.wait_for_stream(&node);
+        // Both may say that the device is lost; told is what was refused first.
+        let waited = self.noted(waited);
+        self.noted(submitted).and(waited)?;
+        let time = self.models.get(&number).map(|(loaded, _)| loaded.time(&self.calls)).transpose()?;
         let work = Work { operators: 1, submissions: 1, waits: 0, device_bytes: self.pool.bytes() };
-        Ok(Finished { time: Some(time), work: Some(work) })
+        Ok(Finished { time, work: Some(work) })
     }
 
     /// Gives a loaded model back.
     pub(crate) fn unload(&mut self, number: u64) {
         if let Some((loaded, memory)) = self.models.remove(&number) {
+            // A run whose end could not be waited for may still be under way.
+            let waited = self.wait_for_stream(loaded.file());
+            let _ = self.noted(waited);
             loaded.unload(&self.calls);
             memory.into_iter().for_each(|address| self.free(address));
         }

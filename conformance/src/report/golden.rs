@@ -83,7 +83,9 @@ impl GoldenReport {
         let values = self.checked.values.iter();
         let values =
             values.map(|found| case("value", &found.name, &found.verdict, self.checked.fails(found)));
-        Suite { name: self.tested.id.clone(), cases: steps.chain(values).collect() }
+        let missing = Verdict::NotRun("the compiled model does not give it; export it with --cut".to_owned());
+        let not_given = self.checked.not_given.iter().map(|name| case("value", name, &missing, false));
+        Suite { name: self.tested.id.clone(), cases: steps.chain(values).chain(not_given).collect() }
     }
 }
 
@@ -109,6 +111,11 @@ fn headline(recorded: &str, dtype: DType, tested: &str, checked: &Checked) -> Ve
         let hint = "if it was compiled in f16 or in mixed precision, hold it to a pack that was recorded with --dtype f16";
         lines.push(hint.to_owned());
     }
+    let judged = checked.values.iter().filter(|value| !matches!(value.verdict, Verdict::NotRun(_))).count();
+    if judged < checked.values.len() {
+        let statistics = checked.values.len() - judged;
+        lines.push(format!("NOT-RUN: {statistics} values of which the pack holds statistics alone"));
+    }
     if !checked.not_given.is_empty() {
         lines.push(format!(
             "NOT-RUN: {} recorded checkpoints that the compiled model does not give; export it with --cut",
@@ -116,8 +123,7 @@ fn headline(recorded: &str, dtype: DType, tested: &str, checked: &Checked) -> Ve
         ));
     }
     lines.push(format!(
-        "{verdict} {tested} against {recorded}: {ops}{} values, the farthest {worst:.2} times as far from the truth as the recorded",
-        checked.values.len()
+        "{verdict} {tested} against {recorded}: {ops}{judged} values, the farthest {worst:.2} times as far from the truth as the recorded"
     ));
     lines
 }

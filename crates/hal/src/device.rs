@@ -33,7 +33,7 @@ pub trait Backend: Send + Sync + Debug {
     /// As [`Backend::open`]; [`Error::CompiledModel`] for a file that is no such model, and where the backend runs none.
     fn open_model(&self, ordinal: usize, file: &Path) -> Result<Arc<dyn Device>> {
         let _ = ordinal;
-        let reason = format!("{} runs no compiled models; of the backends here `ascend` does", self.name());
+        let reason = format!("{} runs no compiled models", self.name());
         Err(Error::compiled_model(file.display().to_string(), reason))
     }
 }

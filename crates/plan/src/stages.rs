@@ -54,6 +54,12 @@ pub(crate) fn whole(
     mask: Option<&MaskInput>,
     options: PlanOptions,
 ) -> Result<Stages> {
+    let fed = |name: &String| source.input(name).is_some();
+    if let Some(port) = compiled.inputs.iter().find(|port| !fed(&port.name)) {
+        let reason =
+            format!("the graph has no input `{}`, which it takes; was another model compiled?", port.name);
+        return Err(lockstep_hal::Error::compiled_model(&compiled.file, reason).into());
+    }
     let reason = format!("{} runs a compiled model", device.info().id);
     if options.packing == Packing::Required {
         return Err(Error::CannotPack { reason });

@@ -6,12 +6,13 @@ use lockstep_hal::graph::DType;
 use lockstep_hal::graph::tensor::element_count;
 use lockstep_hal::{CompiledModel, CompiledPort, Error, Gear, Result};
 use std::ffi::{CStr, c_char};
-use std::ptr;
 
 /// What is done, in errors.
 const DESCRIBING: &str = "the model's description";
-/// Dims are dynamic, and the input that chooses them is of no particular index.
-const ANY: usize = usize::MAX;
+/// The index of gears, which is reserved: -1.
+const RESERVED_INDEX: usize = usize::MAX;
+/// More gears than ATC takes are none.
+const MOST_GEARS: usize = 128;
 
 /// Which of the two calls chooses a gear.
 #[derive(Clone, Debug)]
@@ -68,7 +69,8 @@ impl Handle {
     }
 }
 
-/// Calls a function of the description that cannot fail.
+/// Calls a function of the description that gives a value and no code; what it gives in place of an error is an empty one, which
+/// is refused where it is looked at.
 macro_rules! ask {
     ($calls:expr, $name:ident($($argument:expr),*)) => {
         match $calls.functions.model.$name {
@@ -93,6 +95,7 @@ impl Description {
         let (mut input_bytes, mut chooser) = (Vec::new(), None);
         for index in 0..all_inputs {
             let name = text(ask!(calls, aclmdlGetInputNameByIndex(desc, index)));
+            let name = name.ok_or_else(|| calls.gave_nothing(DESCRIBING, "aclmdlGetInputNameByIndex"))?;
             input_bytes.push(ask!(calls, aclmdlGetInputSizeByIndex(desc, index)));
             if name.as_bytes() == ACL_DYNAMIC_TENSOR_NAME.to_bytes() {
                 chooser = Some(index);
@@ -110,9 +113,10 @@ impl Description {
         }
         let (mut given, mut output_bytes) = (Vec::new(), Vec::new());
         for index in 0..outputs {
-            let name = output_name(&text(ask!(calls, aclmdlGetOutputNameByIndex(desc, index))));
+            let name = text(ask!(calls, aclmdlGetOutputNameByIndex(desc, index)));
+            let name = name.ok_or_else(|| calls.gave_nothing(DESCRIBING, "aclmdlGetOutputNameByIndex"))?;
             let dtype = ask!(calls, aclmdlGetOutputDataType(desc, index));
-            given.push(port(file, name, dtype)?);
+            given.push(port(file, output_name(&name), dtype)?);
             output_bytes.push(ask!(calls, aclmdlGetOutputSizeByIndex(desc, index)));
         }
         let choice = if chooser.is_some() { read_choice(calls, desc, file)? } else { Choice::None };
@@ -134,12 +138,14 @@ impl Description {
     }
 }
 
-fn text(name: *const c_char) -> String {
+/// A name; `None` for none.
+fn text(name: *const c_char) -> Option<String> {
     if name.is_null() {
-        return String::new();
+        return None;
     }
     // SAFETY: a string of the library's that lives as long as the description.
-    unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned()
+    let name = unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned();
+    Some(name).filter(|name| !name.is_empty())
 }
 
 /// The graph's name of an output, which ATC may put behind its node's and a number: `Add_7:0:logits`.
@@ -186,11 +192,11 @@ fn read_choice(calls: &Calls, desc: *mut aclmdlDesc, file: &str) -> Result<Choic
         return Ok(Choice::Batch(batch.batch[..batch.batch_count.min(batch.batch.len())].to_vec()));
     }
     let mut count = 0;
-    call!(calls, DESCRIBING, model.aclmdlGetInputDynamicGearCount(desc, ANY, &mut count))?;
-    let mut dims = vec![no_dims(); count];
-    let at = if count == 0 { ptr::null_mut() } else { dims.as_mut_ptr() };
+    call!(calls, DESCRIBING, model.aclmdlGetInputDynamicGearCount(desc, RESERVED_INDEX, &mut count))?;
     if count > 0 {
-        call!(calls, DESCRIBING, model.aclmdlGetInputDynamicDims(desc, ANY, at, count))?;
+        let mut dims = vec![no_dims(); count.min(MOST_GEARS)];
+        let (at, count) = (dims.as_mut_ptr(), dims.len());
+        call!(calls, DESCRIBING, model.aclmdlGetInputDynamicDims(desc, RESERVED_INDEX, at, count))?;
         return Ok(Choice::Dims(dims));
     }
     let reason = "it was compiled for image sizes; compile it with --dynamic_batch_size or --dynamic_dims";
@@ -200,21 +206,24 @@ fn read_choice(calls: &Calls, desc: *mut aclmdlDesc, file: &str) -> Result<Choic
 /// The extents of every input at every gear; `dims` are the inputs' own, -1 where a gear chooses.
 fn gears(file: &str, dims: &[&[i64]], choice: &Choice) -> Result<Vec<Gear>> {
     let unusable = |what: String| Error::compiled_model(file, what);
+    // An extent for each of the inputs', which fits what the input itself says, and none left over.
     let gear = |values: &[i64]| {
-        let mut values = values.iter();
+        let mut values = values.iter().copied();
         let inputs = dims.iter().map(|dims| {
-            let extents = dims.iter().map(|_| values.next().and_then(|value| usize::try_from(*value).ok()));
+            let extents = dims.iter().map(|&own| {
+                let value = values.next().filter(|&value| own == -1 || own == value)?;
+                usize::try_from(value).ok()
+            });
             extents.collect::<Option<Vec<usize>>>()
         });
-        inputs.collect::<Option<Vec<_>>>().map(|inputs| Gear { inputs })
+        let inputs = inputs.collect::<Option<Vec<_>>>()?;
+        values.next().is_none().then_some(Gear { inputs })
     };
     let at_batch = |batch: i64| {
         dims.iter().flat_map(move |dims| dims.iter().map(move |&dim| if dim == -1 { batch } else { dim }))
     };
     let gears: Option<Vec<Gear>> = match choice {
-        Choice::None => {
-            Some(gear(&dims.concat()).into_iter().collect()).filter(|gears: &Vec<_>| !gears.is_empty())
-        }
+        Choice::None => gear(&dims.concat()).map(|gear| vec![gear]),
         Choice::Batch(batches) => {
             batches.iter().map(|&batch| gear(&at_batch(batch as i64).collect::<Vec<_>>())).collect()
         }
@@ -249,6 +258,12 @@ mod tests {
         let said = gears("m.om", &[&[-1, 3]], &Choice::None).unwrap_err().to_string();
         assert!(said.contains("m.om") && said.contains("not fixed"), "{said}");
         assert!(gears("m", &[&[-1, -1]], &Choice::Dims(vec![no_dims()])).is_err());
+        // Extents of another input, or more than there are.
+        let mut all = no_dims();
+        all.dim_count = 2;
+        all.dims[..2].copy_from_slice(&[4, 64]);
+        assert!(gears("m", &[&[-1, 32]], &Choice::Dims(vec![all])).is_err());
+        assert!(gears("m", &[&[-1]], &Choice::Dims(vec![all])).is_err());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::description::Description;
 use super::executable::OfflineExecutable;
-use super::loaded::File;
+use super::loaded::ModelFile;
 use super::ports::{Ports, input_indices};
 use crate::device::{AscendDevice, Thread};
 use lockstep_hal::graph::DType;
@@ -38,7 +38,7 @@ impl Drop for Model {
 
 impl OfflineDevice {
     /// Loads the model on the device.
-    pub(crate) fn new(device: AscendDevice, file: File) -> Result<Self> {
+    pub(crate) fn new(device: AscendDevice, file: ModelFile) -> Result<Self> {
         let thread = device.thread().clone();
         let name = file.name.clone();
         let (number, description) = thread.run(move |engine| engine.load(&file))?;
@@ -47,8 +47,10 @@ impl OfflineDevice {
         let name =
             Path::new(&name).file_name().map_or(name.clone(), |name| name.to_string_lossy().into_owned());
         info.id = format!("{}@{name}", info.id);
-        // Who compiles decides on roundings, and nobody said which sums a gear changes.
+        // Who compiles decides on roundings and on the order of sums, and a file does not say how: nothing of either is promised.
+        info.numerics.deterministic = false;
         info.numerics.batch_invariant = false;
+        info.numerics.reduced_f32_products = true;
         Ok(Self { info, device, model })
     }
 }

@@ -1,14 +1,14 @@
 //! A program on a compiled model: its inputs and outputs by the model's names, its steps not at all.
 
 use super::device::{Model, OfflineDevice};
-use super::loaded::Copy;
+use super::loaded::PortCopy;
 use super::ports::{InputIndex, Port, Ports};
 use crate::engine::Finished;
 use crate::index::check_index;
 use crate::memory::Pinned;
-use lockstep_hal::graph::HostTensor;
+use lockstep_hal::graph::{DType, HostTensor};
 use lockstep_hal::tensor::{AlignedBytes, Bytes};
-use lockstep_hal::{Buffer, Cancel, Device, Error, Executable, Program, Result, Staged, Work};
+use lockstep_hal::{Buffer, Cancel, Device, Error, Executable, Operand, Program, Result, Staged, Work};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,20 +62,17 @@ impl OfflineExecutable {
         }
         Ok(())
     }
+}
 
-    /// An output as the program has it: a model that was compiled in mixed precision may give another float dtype.
-    fn take(&self, at: usize, bytes: &[u8], output: &mut [u8]) -> Result<()> {
-        let operand = self.program.operand(self.program.io()[self.program.input_count() + at]);
-        let dtype = self.ports.outputs[at].dtype;
-        if dtype == operand.dtype {
-            output.copy_from_slice(bytes);
-            return Ok(());
-        }
-        let tensor =
-            HostTensor::from_bytes(dtype, &operand.shape, Bytes::owned(AlignedBytes::copy_of(bytes)))?;
-        output.copy_from_slice(tensor.cast(operand.dtype)?.bytes());
-        Ok(())
+/// An output as the program has it: a model that was compiled in mixed precision may give another float dtype.
+fn converted(bytes: &[u8], from: DType, operand: &Operand, output: &mut [u8]) -> Result<()> {
+    if from == operand.dtype {
+        output.copy_from_slice(bytes);
+        return Ok(());
     }
+    let tensor = HostTensor::from_bytes(from, &operand.shape, Bytes::owned(AlignedBytes::copy_of(bytes)))?;
+    output.copy_from_slice(tensor.cast(operand.dtype)?.bytes());
+    Ok(())
 }
 
 impl Staged for OfflineExecutable {
@@ -94,15 +91,15 @@ impl Staged for OfflineExecutable {
         let ports = self.ports.inputs.iter().chain(&self.ports.outputs);
         let copies = ports
             .zip(&self.places)
-            .map(|(port, place)| Copy { port: port.clone(), host: pinned.address + place.start as u64 });
-        let mut copies: Vec<Copy> = copies.collect();
+            .map(|(port, place)| PortCopy { port: port.clone(), host: pinned.address + place.start as u64 });
+        let mut copies: Vec<PortCopy> = copies.collect();
         let from = copies.split_off(inputs.len());
         let (number, gear) = (self.model.number, self.ports.gear);
         self.last = self.model.thread.run(move |engine| engine.run_model(number, gear, &copies, &from))?;
-        let Some(pinned) = &mut self.pinned else { return Ok(()) };
-        let given = pinned.bytes().to_vec();
-        for (at, output) in outputs.iter_mut().enumerate() {
-            self.take(at, &given[self.places[inputs.len() + at].clone()], output)?;
+        let operands = self.program.io()[inputs.len()..].iter().map(|&id| self.program.operand(id));
+        let given = self.ports.outputs.iter().zip(&self.places[inputs.len()..]);
+        for (((port, place), operand), output) in given.zip(operands).zip(outputs) {
+            converted(&pinned.bytes()[place.clone()], port.dtype, operand, output)?;
         }
         Ok(())
     }

@@ -20,13 +20,13 @@ const TIME: &str = "a run's time";
 
 /// A model's file as the libraries take it, and as errors name it.
 #[derive(Clone, Debug)]
-pub(crate) struct File {
+pub(crate) struct ModelFile {
     path: CString,
     /// As it was given.
     pub(crate) name: String,
 }
 
-impl File {
+impl ModelFile {
     /// # Errors
     /// [`Error::CompiledModel`] for what is no file that can be read.
     pub(crate) fn new(path: &Path) -> Result<Self> {
@@ -49,7 +49,7 @@ struct Sizes {
 
 impl Sizes {
     /// Of a model's file.
-    fn of(calls: &Calls, file: &File) -> Result<Self> {
+    fn of(calls: &Calls, file: &ModelFile) -> Result<Self> {
         let (mut work, mut weights) = (0, 0);
         // SAFETY: a C string that outlives the call; writes two locals.
         call!(calls, &file.name, model.aclmdlQuerySize(file.path.as_ptr(), &mut work, &mut weights))?;
@@ -72,7 +72,7 @@ pub(crate) struct Loaded {
 
 /// A run's copies, in the order of the program's values.
 #[derive(Clone, Debug)]
-pub(crate) struct Copy {
+pub(crate) struct PortCopy {
     pub(crate) port: Port,
     /// In pinned memory.
     pub(crate) host: u64,
@@ -82,7 +82,7 @@ impl Loaded {
     /// Loads a model to memory that `allocate` gives for a number of bytes, which outlives what is loaded, also in part.
     pub(crate) fn new(
         calls: &Calls,
-        file: &File,
+        file: &ModelFile,
         allocate: &mut dyn FnMut(usize) -> Result<u64>,
     ) -> Result<Self> {
         let mut device = |bytes: usize| allocate(bytes).map(|address| address as *mut c_void);
@@ -103,80 +103,62 @@ impl Loaded {
                 sizes.weights
             )
         )?;
-        let mut loaded =
-            Partial { calls, id, handle: None, datasets: Vec::new(), events: [ptr::null_mut(); 2] };
-        let handle = loaded.handle.insert(Handle::new(calls, id)?);
+        let mut partial =
+            Partial { calls, id, handle: None, inputs: None, outputs: None, events: [ptr::null_mut(); 2] };
+        let handle = partial.handle.insert(Handle::new(calls, id)?);
         let description = Description::read(calls, handle, &file.name)?;
-        for bytes in [&description.input_bytes, &description.output_bytes] {
-            let mut dataset = Dataset::new(calls)?;
-            let added = bytes.iter().try_for_each(|&bytes| dataset.add(calls, device(bytes)?, bytes));
-            loaded.datasets.push(dataset);
-            added?;
-        }
-        for event in &mut loaded.events {
+        partial.inputs.insert(Dataset::new(calls)?).fill(calls, &description.input_bytes, &mut device)?;
+        partial.outputs.insert(Dataset::new(calls)?).fill(calls, &description.output_bytes, &mut device)?;
+        for event in &mut partial.events {
             // SAFETY: writes the event.
             call!(calls, TIME, runtime.aclrtCreateEventWithFlag(event, ACL_EVENT_TIME_LINE))?;
         }
-        let (handle, mut datasets, events) = loaded.finish();
-        let outputs = datasets.pop();
-        match (handle, datasets.pop(), outputs) {
-            (Some(handle), Some(inputs), Some(outputs)) => {
-                Ok(Self { file: file.name.clone(), id, handle, description, inputs, outputs, events })
-            }
-            _ => Err(Error::compiled_model(&file.name, "it was loaded in part")),
-        }
+        let (handle, inputs, outputs) =
+            (partial.handle.take(), partial.inputs.take(), partial.outputs.take());
+        let (Some(handle), Some(inputs), Some(outputs)) = (handle, inputs, outputs) else {
+            return Err(Error::compiled_model(&file.name, "it was loaded in part"));
+        };
+        let events = partial.events;
+        // What it held is the loaded model's from here on.
+        std::mem::forget(partial);
+        Ok(Self { file: file.name.clone(), id, handle, description, inputs, outputs, events })
+    }
+
+    pub(crate) fn file(&self) -> &str {
+        &self.file
     }
 
     pub(crate) fn description(&self) -> &Description {
         &self.description
     }
 
-    /// A whole run: inputs from pinned memory, the model, outputs to pinned memory; waits, and says how long the device took.
-    pub(crate) fn run(
-        &mut self,
-        calls: &Calls,
-        stream: aclrtStream,
-        gear: usize,
-        inputs: &[Copy],
-        outputs: &[Copy],
-    ) -> Result<Duration> {
-        let submitted = self.submit(calls, stream, gear, inputs, outputs);
-        // Also after a failure: what was put on the stream before uses memory that is the caller's again then.
-        // SAFETY: the stream is of this thread's context.
-        let waited = call!(calls, &self.file, runtime.aclrtSynchronizeStream(stream));
-        submitted?;
-        waited?;
-        let mut milliseconds = 0.0_f32;
-        let [first, last] = self.events;
-        // SAFETY: both were recorded on this stream, which was waited for.
-        call!(calls, TIME, runtime.aclrtEventElapsedTime(&mut milliseconds, first, last))?;
-        Ok(Duration::from_secs_f64(f64::from(milliseconds.max(0.0)) / 1e3))
+    /// Tells the model the extents of the next run, and holds what it is about to give to what the program takes. Nothing runs.
+    pub(crate) fn choose(&self, calls: &Calls, gear: usize, outputs: &[PortCopy]) -> Result<()> {
+        self.choose_gear(calls, gear)?;
+        outputs.iter().try_for_each(|output| self.check_extents(calls, &output.port))
     }
 
-    fn submit(
+    /// A whole run at the extents that were chosen: inputs from pinned memory, the model, outputs to pinned memory. The caller waits,
+    /// also after a failure: what was put on the stream before it uses memory that is somebody's.
+    pub(crate) fn submit(
         &mut self,
         calls: &Calls,
         stream: aclrtStream,
-        gear: usize,
-        inputs: &[Copy],
-        outputs: &[Copy],
+        inputs: &[PortCopy],
+        outputs: &[PortCopy],
     ) -> Result<()> {
-        self.choose(calls, gear)?;
-        for output in outputs {
-            self.check_extents(calls, &output.port)?;
-        }
         let [first, last] = self.events;
         // SAFETY (of the calls here): stream and events are of this thread's context; pinned memory and the ports' memory have as many
         // bytes as are copied, which was checked when the program was compiled, and live until the run was waited for.
         call!(calls, TIME, runtime.aclrtRecordEvent(first, stream))?;
-        for Copy { port, host } in inputs {
+        for PortCopy { port, host } in inputs {
             let (to, room) = self.inputs.memory[port.index];
             let (from, kind) = (*host as *const c_void, aclrtMemcpyKind::HOST_TO_DEVICE);
             call!(calls, "the inputs", runtime.aclrtMemcpyAsync(to, room, from, port.bytes(), kind, stream))?;
         }
         let (id, ins, outs) = (self.id, self.inputs.handle, self.outputs.handle);
         call!(calls, &self.file, model.aclmdlExecuteAsync(id, ins, outs, stream))?;
-        for Copy { port, host } in outputs {
+        for PortCopy { port, host } in outputs {
             let ((from, _), bytes) = (self.outputs.memory[port.index], port.bytes());
             let (to, kind) = (*host as *mut c_void, aclrtMemcpyKind::DEVICE_TO_HOST);
             call!(calls, "the outputs", runtime.aclrtMemcpyAsync(to, bytes, from, bytes, kind, stream))?;
@@ -184,8 +166,16 @@ impl Loaded {
         call!(calls, TIME, runtime.aclrtRecordEvent(last, stream))
     }
 
-    /// Tells the model the extents of the next run.
-    fn choose(&self, calls: &Calls, gear: usize) -> Result<()> {
+    /// How long the last run took on the device, once it was waited for.
+    pub(crate) fn time(&self, calls: &Calls) -> Result<Duration> {
+        let mut milliseconds = 0.0_f32;
+        let [first, last] = self.events;
+        // SAFETY: both were recorded on one stream, which was waited for.
+        call!(calls, TIME, runtime.aclrtEventElapsedTime(&mut milliseconds, first, last))?;
+        Ok(Duration::from_secs_f64(f64::from(milliseconds.max(0.0)) / 1e3))
+    }
+
+    fn choose_gear(&self, calls: &Calls, gear: usize) -> Result<()> {
         let Some(chooser) = self.description.chooser else { return Ok(()) };
         let (id, dataset) = (self.id, self.inputs.handle);
         // SAFETY (of both): the model is loaded, the dataset alive; the dims outlive the call.
@@ -201,12 +191,16 @@ impl Loaded {
         }
     }
 
-    /// Holds what the model is about to give to what the program takes.
+    /// By their elements: the memory of a program's output may be known by another shape than the output's own.
     fn check_extents(&self, calls: &Calls, port: &Port) -> Result<()> {
         // SAFETY: plain numbers, for which zero is a value.
         let mut dims: aclmdlIODims = unsafe { std::mem::zeroed() };
-        // SAFETY: the description is alive; writes a local.
-        call!(calls, &self.file, model.aclmdlGetCurOutputDims(self.handle.0, port.index, &mut dims))?;
+        let (desc, index) = (self.handle.0, port.index);
+        // SAFETY (of both): the description is alive; writes a local.
+        match self.description.choice {
+            Choice::None => call!(calls, &self.file, model.aclmdlGetOutputDims(desc, index, &mut dims))?,
+            _ => call!(calls, &self.file, model.aclmdlGetCurOutputDims(desc, index, &mut dims))?,
+        }
         let given: Vec<usize> =
             dims.dims[..dims.dim_count.min(dims.dims.len())].iter().map(|&dim| dim.max(0) as usize).collect();
         if element_count(&given) == port.elements {
@@ -220,7 +214,14 @@ impl Loaded {
     /// Unloads it. Nothing of it runs any more, and its memory is its caller's again.
     pub(crate) fn unload(self, calls: &Calls) {
         let Self { id, handle, inputs, outputs, events, .. } = self;
-        drop(Partial { calls, id, handle: Some(handle), datasets: vec![inputs, outputs], events });
+        drop(Partial {
+            calls,
+            id,
+            handle: Some(handle),
+            inputs: Some(inputs),
+            outputs: Some(outputs),
+            events,
+        });
     }
 }
 
@@ -229,17 +230,9 @@ struct Partial<'a> {
     calls: &'a Calls,
     id: u32,
     handle: Option<Handle>,
-    datasets: Vec<Dataset>,
+    inputs: Option<Dataset>,
+    outputs: Option<Dataset>,
     events: [aclrtEvent; 2],
-}
-
-impl Partial<'_> {
-    /// Everything, which is not unloaded then.
-    fn finish(mut self) -> (Option<Handle>, Vec<Dataset>, [aclrtEvent; 2]) {
-        let parts = (self.handle.take(), std::mem::take(&mut self.datasets), self.events);
-        std::mem::forget(self);
-        parts
-    }
 }
 
 impl Drop for Partial<'_> {
@@ -250,7 +243,8 @@ impl Drop for Partial<'_> {
                 tracing::warn!("{error}");
             }
         }
-        self.datasets.iter().for_each(|dataset| dataset.destroy(self.calls));
+        let datasets = [&self.inputs, &self.outputs].into_iter().flatten();
+        datasets.for_each(|dataset| dataset.destroy(self.calls));
         if let Some(handle) = &self.handle {
             handle.destroy(self.calls);
         }
@@ -284,6 +278,16 @@ impl Dataset {
             return Err(calls.gave_nothing(DATASET, "aclmdlCreateDataset"));
         }
         Ok(Self { handle, buffers: Vec::new(), memory: Vec::new() })
+    }
+
+    /// Adds memory of so many bytes each.
+    fn fill(
+        &mut self,
+        calls: &Calls,
+        bytes: &[usize],
+        device: &mut dyn FnMut(usize) -> Result<*mut c_void>,
+    ) -> Result<()> {
+        bytes.iter().try_for_each(|&bytes| self.add(calls, device(bytes)?, bytes))
     }
 
     fn add(&mut self, calls: &Calls, at: *mut c_void, bytes: usize) -> Result<()> {

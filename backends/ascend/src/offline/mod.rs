@@ -11,4 +11,4 @@ mod ports;
 
 pub(crate) use description::Description;
 pub(crate) use device::OfflineDevice;
-pub(crate) use loaded::{Copy, File, Loaded};
+pub(crate) use loaded::{Loaded, ModelFile, PortCopy};

@@ -37,6 +37,12 @@ fn table() -> Vec<f32> {
 
 /// What a compiler would make of the graph for batches of these sizes; with or without the checkpoint.
 fn compiled(batches: &[i64], cut: bool) -> Vec<u8> {
+    let (model, constants) = parts(batches, cut);
+    write(&model, &constants).unwrap()
+}
+
+/// The model, and the bytes of its constants.
+fn parts(batches: &[i64], cut: bool) -> (Model, Vec<u8>) {
     let mut bytes = Vec::new();
     let mut constants = Vec::new();
     for (name, values) in [("table", table()), ("gamma", vec![1.0; 8]), ("beta", vec![0.5; 8])] {
@@ -108,7 +114,7 @@ fn compiled(batches: &[i64], cut: bool) -> Vec<u8> {
         constants,
         ..Model::default()
     };
-    write(&model, &bytes).unwrap()
+    (model, bytes)
 }
 
 /// A folder with the file `model.om`.
@@ -194,9 +200,19 @@ fn what_the_model_lacks_is_named() {
     let y = builder.binary("out", BinaryOp::Add, x, x).unwrap();
     builder.output("out", y).unwrap();
     let device = AscendBackend::simulator().open_model(0, &path).unwrap();
-    let other = Session::builder(builder.finish().unwrap()).device(device).build().unwrap();
-    let error = said(&other.run(&[("tokens", &ids(&[1, 2]))]).unwrap_err());
-    assert!(error.contains("no input `tokens`") && error.contains("`ids`"), "{error}");
+    let error = said(&Session::builder(builder.finish().unwrap()).device(device).build().unwrap_err());
+    assert!(error.contains("model.om") && error.contains("no input `ids`"), "{error}");
+}
+
+#[test]
+fn a_model_that_takes_more_than_the_graph_has_is_refused() {
+    let (mut model, constants) = parts(&[2], false);
+    let more = Port { name: "token_types".to_owned(), dtype: FileDType::I64, dims: vec![2] };
+    model.inputs.push(more);
+    model.gears[0].inputs.push(vec![2]);
+    let (_folder, path) = file(&write(&model, &constants).unwrap());
+    let error = said(&session(&path).unwrap_err());
+    assert!(error.contains("no input `token_types`") && error.contains("another model"), "{error}");
 }
 
 #[test]
@@ -254,6 +270,8 @@ fn every_call_that_fails_is_an_error_and_leaves_nothing_behind() {
         "aclmdlGetDesc",
         "aclmdlGetInputDims",
         "aclmdlGetDynamicBatch",
+        "aclmdlGetInputNameByIndex",
+        "aclmdlGetOutputNameByIndex",
         "aclmdlCreateDataset",
         "aclCreateDataBuffer",
         "aclmdlAddDatasetBuffer",

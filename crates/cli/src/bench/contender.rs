@@ -9,9 +9,10 @@ use lockstep_benches::traffic::traffic;
 use lockstep_bert::BertModel;
 use lockstep_runtime::hal::Work;
 use lockstep_runtime::tensor::DType;
-use lockstep_runtime::{Packing, RunOptions, Session};
+use lockstep_runtime::{Device, Packing, RunOptions, Session};
 use std::iter::Sum;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Compiled programs of all shapes stay, so that no run is of a program compiled again.
@@ -75,12 +76,21 @@ impl Contender {
         &self.model
     }
 
+    pub(super) fn device(&self) -> &Arc<dyn Device> {
+        self.session.prepared().device()
+    }
+
+    /// The dtype that it computes in.
+    pub(super) fn dtype(&self) -> DType {
+        self.dtype
+    }
+
     /// What this device's speed is a share of, in the model's dtype.
     ///
     /// # Errors
     /// As [`Limits::measure`].
     pub(super) fn limits(&self, roofline: Roofline) -> Outcome<Limits> {
-        Limits::measure(self.session.prepared().device(), self.dtype, roofline)
+        Limits::measure(self.device(), self.dtype, roofline)
     }
 
     /// Runs a batch and gives the time that it took.

@@ -7,6 +7,7 @@ use crate::table::with_prefix;
 use clap::ValueEnum;
 use lockstep_benches::fma_peak::FmaPeak;
 use lockstep_benches::rates::{self, Effort, Rates};
+use lockstep_runtime::hal::CompiledModel;
 use lockstep_runtime::tensor::DType;
 use lockstep_runtime::{Device, DeviceInfo};
 use serde::Serialize;
@@ -71,22 +72,31 @@ pub(super) struct Shares {
     pub(super) share_of_roofline: Option<f64>,
 }
 
+/// Whether the rates of a device are measured.
+fn is_measured(info: &DeviceInfo, compiled: Option<&CompiledModel>, roofline: Roofline) -> Outcome<bool> {
+    let why_not = match (info.simulated, compiled) {
+        (true, _) => Some("is simulated and has no roofline"),
+        (_, Some(_)) => Some("runs a compiled model, and no copy or product to be measured"),
+        _ => None,
+    };
+    match (roofline, why_not) {
+        (Roofline::Always, Some(why)) => {
+            Err(Failure::Usage(format!("{} {why}; leave --roofline always out", info.id)))
+        }
+        (Roofline::Always, None) => Ok(true),
+        (Roofline::Auto, why) => Ok(why.is_none() && !info.on_processor),
+        (Roofline::Never, _) => Ok(false),
+    }
+}
+
 impl Limits {
     /// Measures the rates of a device if that is wanted.
     ///
     /// # Errors
-    /// A roofline of a simulated device; a device that fails.
+    /// A roofline of a simulated device, or of one that runs a compiled model; a device that fails.
     pub(super) fn measure(device: &Arc<dyn Device>, dtype: DType, roofline: Roofline) -> Outcome<Self> {
         let info = device.info();
-        let wanted = match roofline {
-            Roofline::Always if info.simulated => {
-                let what = "is simulated and has no roofline; leave --roofline always out";
-                return Err(Failure::Usage(format!("{} {what}", info.id)));
-            }
-            Roofline::Always => true,
-            Roofline::Auto => !info.on_processor && !info.simulated,
-            Roofline::Never => false,
-        };
+        let wanted = is_measured(info, device.compiled_model(), roofline)?;
         let rates = wanted.then(|| rates::measure(device, dtype, Effort::default())).transpose()?;
         Ok(Self::new(info, dtype, rates))
     }
@@ -184,6 +194,22 @@ mod tests {
     fn a_processor_has_its_peak() {
         let shares = limits(|_| ()).shares(Some(PEAK), 50_000_000_000, 1, 1000.0, None);
         assert_eq!(shares.share_of_peak, Some(0.5));
+    }
+
+    #[test]
+    fn rates_are_measured_where_they_can_be() {
+        let mut info = ReferenceBackend::new().devices().unwrap().remove(0);
+        info.on_processor = false;
+        assert!(is_measured(&info, None, Roofline::Auto).unwrap());
+        assert!(!is_measured(&info, None, Roofline::Never).unwrap());
+        let compiled = CompiledModel {
+            file: "model.om".to_owned(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            gears: Vec::new(),
+        };
+        assert!(!is_measured(&info, Some(&compiled), Roofline::Auto).unwrap());
+        assert!(is_measured(&info, Some(&compiled), Roofline::Always).is_err());
     }
 
     #[test]

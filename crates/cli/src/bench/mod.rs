@@ -124,6 +124,9 @@ pub(crate) fn bench(arguments: &BenchArguments, output: &mut Output) -> Outcome 
     for spec in &arguments.beside {
         contenders.push(open(spec, Packing::Auto)?);
     }
+    if arguments.project {
+        projection::check(&contenders)?;
+    }
     let model = contenders[0].model();
     let shapes: Vec<Shape> = if arguments.shape.is_empty() {
         let mut shapes =
@@ -135,9 +138,6 @@ pub(crate) fn bench(arguments: &BenchArguments, output: &mut Output) -> Outcome 
     };
     let devices = contenders.iter().map(|contender| contender.limits(arguments.roofline));
     let devices = devices.collect::<Outcome<Vec<_>>>()?;
-    if arguments.project {
-        projection::check(devices.iter().map(|limits| limits.dtype))?;
-    }
     let has_fma_peak = devices.iter().any(|limits| limits.has_fma_peak);
     let (measured, peak) = beside_peak(has_fma_peak.then_some(used_threads), || {
         let measured = shapes.into_iter().map(|shape| shapes::measure(&contenders, shape, budget));

@@ -1,5 +1,6 @@
 //! What a run would take on devices that are not here, at the rates that their makers state: a projection, and said to be one.
 
+use super::contender::Contender;
 use super::shapes::Measured;
 use crate::arguments::Shape;
 use crate::failure::{Failure, Outcome};
@@ -46,17 +47,23 @@ struct Projected {
     projected_ms: f64,
 }
 
-/// Whether dtypes have stated rates.
+/// Whether there are stated rates of what the contenders compute in, and a plan of theirs to count bytes by.
 ///
 /// # Errors
-/// [`Failure::Usage`] for another than f16.
-pub(super) fn check(dtypes: impl Iterator<Item = DType>) -> Outcome {
-    match dtypes.into_iter().find(|dtype| *dtype != DType::F16) {
-        Some(dtype) => Err(Failure::Usage(format!(
-            "--project is by stated rates of f16, not of {dtype}; add --dtype f16"
-        ))),
-        None => Ok(()),
+/// [`Failure::Usage`] for another dtype than f16, and for a compiled model.
+pub(super) fn check(contenders: &[Contender]) -> Outcome {
+    for contender in contenders {
+        let (device, dtype) = (contender.device(), contender.dtype());
+        if device.compiled_model().is_some() {
+            let what = "runs a compiled model, and what that moves is not known; leave --project out";
+            return Err(Failure::Usage(format!("{} {what}", device.info().id)));
+        }
+        if dtype != DType::F16 {
+            let what = format!("--project is by stated rates of f16, not of {dtype}; add --dtype f16");
+            return Err(Failure::Usage(what));
+        }
     }
+    Ok(())
 }
 
 /// Every shape by every contender's plan.
@@ -122,11 +129,5 @@ mod tests {
         let stated = Stated { device: "a", tflops: 2.0, tb_per_second: 0.5 };
         let at = Projected::new(stated, 4_000_000_000, 1_000_000_000);
         assert_eq!((at.products_ms, at.traffic_ms, at.projected_ms), (2.0, 2.0, 4.0));
-    }
-
-    #[test]
-    fn only_f16_has_stated_rates() {
-        assert!(check([DType::F16].into_iter()).is_ok());
-        assert!(matches!(check([DType::F16, DType::F32].into_iter()), Err(Failure::Usage(_))));
     }
 }

@@ -23,8 +23,9 @@ Example:
 
 `error` is the distance from the truth, computed here in float64; `ratio` is this device's over the larger of the recorded \
 device's and that of a device which computes exactly and only rounds what it stores: up to 2 is AS-ACCURATE. Who is guilty is \
-found by running each op on its own, as `lockstep compare` does.
-Exit codes: 0 all hold; 1 an op is WRONG; 2 usage; 3 the device, the model or a file failed; 4 it refuses ops; 5 the pack does not fit.")]
+found by running each op on its own, as `lockstep compare` does. A compiled model (DEVICE@FILE) has no ops to run: there a value fails \
+that is farther from the truth.
+Exit codes: 0 all hold; 1 an op is WRONG, or a value of a compiled model fails; 2 usage; 3 the device, the model or a file failed; 4 it refuses ops; 5 the pack does not fit.")]
 pub(super) struct CheckArguments {
     /// The folder that `golden record` wrote
     #[arg(value_name = "PACK")]

@@ -81,6 +81,9 @@ impl Description {
         if programs.len() > ACL_MAX_BATCH_NUM || (model.dynamic == Dynamic::No && programs.len() > 1) {
             return Err(format!("it has {} gears", programs.len()));
         }
+        if model.dynamic != Dynamic::No && choices.iter().any(Vec::is_empty) {
+            return Err("it is dynamic, and a gear chooses nothing".to_owned());
+        }
         if let (true, Some(first)) = (model.dynamic != Dynamic::No, choices.first()) {
             let dims = vec![first.len() as i64];
             inputs.push(Described {
