@@ -1,7 +1,7 @@
 //! A gear while it is worked on: steps over values whose places are not yet chosen.
 
 use crate::constants::ConstantId;
-use crate::view::{elements, is_whole, whole};
+use crate::view::{elements, is_whole, room, whole};
 use lockstep_ascend_container::{DType, Operand, Operator, Step};
 use std::collections::HashMap;
 
@@ -55,7 +55,8 @@ impl Draft {
         source: Source,
     ) -> Result<Operand, String> {
         let most = MOST_BYTES / dtype.size() as i64;
-        let count = elements(dims).filter(|&count| count <= most).ok_or_else(|| {
+        let fits = room(dims).is_some_and(|room| room <= most);
+        let count = elements(dims).filter(|_| fits).ok_or_else(|| {
             format!("a value of the extents {dims:?} does not fit a device; are the gears' extents right?")
         })?;
         self.values.push(Value { name: name.to_owned(), dtype, elements: count as u64, source });
@@ -142,7 +143,7 @@ mod tests {
     #[test]
     fn values_beyond_any_memory_are_refused() {
         let mut draft = Draft::default();
-        for dims in [&[i64::MAX, 2][..], &[1 << 39], &[-1]] {
+        for dims in [&[i64::MAX, 2][..], &[1 << 39], &[-1], &[1 << 39, 0]] {
             assert!(draft.value("x", DType::F32, dims, Source::Steps).unwrap_err().contains("extents"));
         }
     }

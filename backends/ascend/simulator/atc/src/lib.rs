@@ -100,7 +100,7 @@ pub fn compile(options: &Options) -> Result<Compiled> {
         (chains, fused) = fuse::fused(nodes, &constants, &options.modes)?;
         let draft = precision::rewritten(chains, options.precision, &mut constants)?;
         note_outputs(&mut compiled.outputs, &draft.given);
-        compiled.gears.push(assembled(draft, extents, &constants, &mut stored));
+        compiled.gears.push(assembled(draft, extents, &constants, &mut stored)?);
     }
     compiled.inputs = (model.inputs.iter().zip(inputs))
         .map(|(input, dims)| Port { name: input.name.clone(), dtype: input.dtype, dims })

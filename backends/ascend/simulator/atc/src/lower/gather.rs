@@ -81,6 +81,9 @@ fn places(node: &NodeProto, known: &[i64], extent: i64) -> Result<Vec<i64>> {
 /// The bytes of these places of an axis.
 fn rows(table: &HostTensor, along: usize, places: &[i64]) -> Option<Vec<u8>> {
     let dims: Vec<i64> = table.shape().iter().map(|&extent| extent as i64).collect();
+    if places.is_empty() || dims.contains(&0) {
+        return Some(vec![]);
+    }
     let outer = elements(&dims[..along])? as usize;
     let row = elements(&dims[along + 1..])? as usize * table.dtype().size();
     let extent = dims[along] as usize;

@@ -4,6 +4,7 @@ mod external;
 
 use crate::constants::{ConstantId, Constants};
 use crate::dtype::compiled;
+use crate::view::room;
 use crate::{Error, Result};
 use external::Folder;
 use lockstep_ascend_container::DType;
@@ -85,6 +86,13 @@ impl Model {
             within_axes(&name, loaded.shape().len())?;
             compiled(loaded.dtype()).map_err(|reason| Error::tensor(&name, reason))?;
             let id = constants.add(&name, loaded);
+            let dims = constants.dims(id);
+            if room(&dims).is_none() {
+                return Err(Error::tensor(
+                    &name,
+                    format!("has the extents {dims:?}, which do not fit a device"),
+                ));
+            }
             initializers.push((name, id));
         }
         for node in &mut nodes {

@@ -3,8 +3,11 @@
 use crate::models::{
     Exported, F32, I64, ORIGIN, chance, compiled, floats, int, ints, model, node, numbers, port,
 };
-use lockstep_graph::{DType, GeluForm, GraphBuilder, TensorType};
-use lockstep_onnx::messages::{EntryProto, FunctionProto, ModelProto, OperatorSetIdProto, TensorProto};
+use lockstep_ascend_container as container;
+use lockstep_graph::{DType, GeluForm, GraphBuilder, HostTensor, TensorType};
+use lockstep_onnx::messages::{
+    EntryProto, FunctionProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
+};
 use std::fs;
 
 /// A model with something of everything.
@@ -145,6 +148,59 @@ fn requests_for_more_than_there_is_are_refused() {
         ("back", numbers(&[1], &[-1])),
     ];
     assert!(of(backwards, &ends).contains("backwards"));
+}
+
+/// An extent of 0 beside a huge one: there is no element, and nothing may be counted up to the other.
+#[test]
+fn huge_extents_beside_an_extent_of_0_cost_nothing() {
+    let huge = |extents: &[usize]| HostTensor::from_slice::<i64>(extents, &[]).unwrap();
+    let constants = [
+        ("none", huge(&[1 << 40, 0])),
+        ("deep", huge(&[1 << 40, 3, 0])),
+        ("no", numbers(&[0], &[])),
+        ("last", numbers(&[1], &[(1 << 40) - 1])),
+        ("most", numbers(&[1], &[i64::MAX])),
+        ("zero", numbers(&[1], &[0])),
+        ("shape", numbers(&[2], &[1 << 40, 0])),
+        ("turned", numbers(&[3], &[0, 1 << 40, 1 << 40])),
+        ("repeats", numbers(&[2], &[1 << 38, 4])),
+    ];
+    let of = |nodes: Vec<NodeProto>| {
+        let model = model(13, vec![port("x", I64, &[4])], &constants, nodes, &["y"]);
+        Exported::bytes(&model.bytes()).compiled(&[ORIGIN]).map(|compiled| {
+            container::read(&compiled.bytes().unwrap()).unwrap();
+        })
+    };
+    let neg = |of: &str| node("y", "Neg", &[of], vec![]);
+    let along = |axis: i64| vec![int("axis", axis)];
+    let keep = || vec![int("allowzero", 1)];
+    for nodes in [
+        vec![neg("none")],
+        vec![node("y", "Add", &["none", "none"], vec![])],
+        vec![node("turn", "Transpose", &["none"], vec![]), neg("turn")],
+        vec![node("rows", "Gather", &["none", "no"], along(1)), neg("rows")],
+        vec![node("rows", "Gather", &["deep", "zero"], along(1)), neg("rows")],
+        vec![node("part", "Slice", &["none", "last", "most", "zero"], vec![]), neg("part")],
+        vec![node("filled", "ConstantOfShape", &["shape"], vec![]), neg("filled")],
+        vec![
+            node("part", "Slice", &["none", "last", "most", "zero"], vec![]),
+            node("again", "Reshape", &["part", "shape"], keep()),
+            node("more", "Slice", &["again", "last", "most", "zero"], vec![]),
+            neg("more"),
+        ],
+    ] {
+        let named: Vec<String> = nodes.iter().map(|node| node.op_type.clone()).collect();
+        let ended = of(nodes).map_err(|error| error.to_string());
+        assert!(
+            ended.is_ok() || ended.as_ref().is_err_and(|said| said.contains("device")),
+            "{named:?}: {ended:?}"
+        );
+    }
+    let beyond = of(vec![node("wide", "ConstantOfShape", &["turned"], vec![]), neg("wide")]);
+    assert!(beyond.unwrap_err().to_string().contains("node `wide`"));
+    // An output that is a view alone is copied, which takes room.
+    let output = of(vec![node("y", "Expand", &["x", "repeats"], vec![])]);
+    assert!(output.unwrap_err().to_string().contains("tensor `y`: a value of the extents"));
 }
 
 #[test]
