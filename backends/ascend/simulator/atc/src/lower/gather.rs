@@ -1,6 +1,6 @@
 //! Gather: rows of a table, or a place that is known.
 
-use super::slots::axis;
+use super::slots::{axis, within_axes};
 use super::{Lowering, Slot, wrong};
 use crate::Result;
 use crate::fold::{from_bytes, integers, is_small};
@@ -19,6 +19,8 @@ impl Lowering<'_> {
             return Err(wrong(node, format!("its indices are {of:?}; they are I32 or I64")));
         }
         let shape = self.dims(&indices);
+        // Each Gather of several axes by several others nearly doubles them.
+        within_axes(node, has.len() - 1 + shape.len())?;
         if let Some(known) = self.known(&indices).and_then(integers) {
             let places = places(node, &known, has[along])?;
             if let Some(slot) = self.picked(node, &table, along, &places, &shape)? {

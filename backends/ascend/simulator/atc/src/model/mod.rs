@@ -17,7 +17,7 @@ use std::path::Path;
 const OPSETS: std::ops::RangeInclusive<i64> = 11..=18;
 
 /// How many axes a tensor may have; ATC's own limit is not in what we know, and no model of this house has more than five.
-pub(crate) const MOST_AXES: usize = 8;
+const MOST_AXES: usize = 8;
 
 /// What is fed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl Model {
         for tensor in graph.initializer.into_iter().chain(constant_nodes(&mut nodes)) {
             let name = tensor.name.clone();
             let loaded = folder.loaded(tensor)?.read()?;
-            within_axes(&name, loaded.shape().len())?;
+            has_axes(&name, loaded.shape().len())?;
             compiled(loaded.dtype()).map_err(|reason| Error::tensor(&name, reason))?;
             let id = constants.add(&name, loaded);
             let dims = constants.dims(id);
@@ -149,7 +149,7 @@ fn input(info: &ValueInfoProto) -> Result<Input> {
     let shape = tensor.shape.as_ref().ok_or_else(|| {
         Error::tensor(&name, "is an input of which the model does not say how many axes it has")
     })?;
-    within_axes(&name, shape.dim.len())?;
+    has_axes(&name, shape.dim.len())?;
     let dims = shape.dim.iter().map(|dim| dim.dim_value.filter(|&extent| extent > 0)).collect();
     Ok(Input { dtype: declared(&name, tensor.elem_type)?, name, dims })
 }
@@ -166,11 +166,19 @@ fn declared(name: &str, code: i32) -> Result<DType> {
     compiled(dtype).map_err(|reason| Error::tensor(name, reason))
 }
 
-fn within_axes(name: &str, axes: usize) -> Result<()> {
+/// Holds a number of axes to the most that there may be.
+///
+/// # Errors
+/// How many they are, to be said of what has or gives them.
+pub(crate) fn within_axes(axes: usize) -> std::result::Result<(), String> {
     if axes <= MOST_AXES {
         return Ok(());
     }
-    Err(Error::tensor(name, format!("has {axes} axes; atc-sim takes {MOST_AXES}")))
+    Err(format!("{axes} axes; atc-sim takes {MOST_AXES}"))
+}
+
+fn has_axes(name: &str, axes: usize) -> Result<()> {
+    within_axes(axes).map_err(|many| Error::tensor(name, format!("has {many}")))
 }
 
 #[cfg(test)]

@@ -135,7 +135,9 @@ fn requests_for_more_than_there_is_are_refused() {
     ];
     assert!(of(range("most"), &floats_of).contains("has no end"));
     let axes = vec![ints("axes", &[0; 9])];
-    assert!(of(vec![node("y", "Unsqueeze", &["x"], axes)], &[]).contains("axis twice"));
+    assert!(of(vec![node("y", "Unsqueeze", &["x"], axes)], &[]).contains("gives 10 axes"));
+    let twice = vec![ints("axes", &[0, 0])];
+    assert!(of(vec![node("y", "Unsqueeze", &["x"], twice)], &[]).contains("axis twice"));
     let wide = vec![node("y", "Unsqueeze", &["x"], vec![ints("axes", &[0, 1, 2, 3, 4, 5, 6, 7, 8])])];
     assert!(of(wide, &[]).contains("gives 10 axes"));
     let overflow = vec![node("y", "Mul", &["most", "most"], vec![])];
@@ -148,6 +150,35 @@ fn requests_for_more_than_there_is_are_refused() {
         ("back", numbers(&[1], &[-1])),
     ];
     assert!(of(backwards, &ends).contains("backwards"));
+}
+
+/// What has more axes than are taken is refused before anything is done for each of them.
+#[test]
+fn axes_are_counted_before_they_are_walked() {
+    let of = |nodes: Vec<NodeProto>, constants: &[(&str, HostTensor)]| {
+        let model = model(13, vec![port("x", F32, &[4])], constants, nodes, &["y"]);
+        Exported::bytes(&model.bytes()).compiled(&[ORIGIN]).map(|_| ()).unwrap_err().to_string()
+    };
+    // Known indices into themselves: of r axes they make 2 r - 1, of few bytes.
+    let mut nodes = vec![node("g0", "Gather", &["square", "square"], vec![])];
+    for at in 1..40 {
+        let before = format!("g{}", at - 1);
+        nodes.push(node(&format!("g{at}"), "Gather", &[&before, &before], vec![]));
+    }
+    nodes.push(node("y", "Neg", &["g39"], vec![]));
+    let said = of(nodes, &[("square", numbers(&[1, 1, 1], &[0]))]);
+    assert!(said.starts_with("node `g1` (Gather): gives 9 axes"), "{said}");
+    // Lists that a file of a megabyte may hold; walked once for each axis they take minutes.
+    let many: Vec<i64> = (0..1 << 18).collect();
+    let ones = numbers(&[1 << 18], &vec![1; 1 << 18]);
+    let wide = of(vec![node("y", "Unsqueeze", &["x"], vec![ints("axes", &many)])], &[]);
+    assert!(wide.contains("gives 262145 axes"), "{wide}");
+    for (op_type, operands) in
+        [("Reshape", &["x", "ones"][..]), ("Expand", &["x", "ones"]), ("ConstantOfShape", &["ones"])]
+    {
+        let said = of(vec![node("y", op_type, operands, vec![])], &[("ones", ones.clone())]);
+        assert!(said.contains("gives 262144 axes"), "{said}");
+    }
 }
 
 /// An extent of 0 beside a huge one: there is no element, and nothing may be counted up to the other.
