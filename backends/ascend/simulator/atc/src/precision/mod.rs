@@ -18,7 +18,7 @@ pub(crate) enum Precision {
     MixedFloat16,
     /// Everything that is a float, but inputs and outputs.
     Fp16,
-    /// Products take f16 and give f32.
+    /// Products take f16 and give f32, and every other float is f32, but inputs and outputs.
     CubeFp16InFp32Out,
 }
 
@@ -91,7 +91,7 @@ impl Precision {
                 "MatMul in f16, the others as the model says; ATC's own list is not published and holds more"
             }
             Precision::Fp16 => "every operator in f16",
-            Precision::CubeFp16InFp32Out => "MatMul of f16 operands with f32 results",
+            Precision::CubeFp16InFp32Out => "MatMul of f16 operands with f32 results, the others in f32",
         }
     }
 }
