@@ -81,9 +81,11 @@ impl Rewriting<'_> {
     fn copies_narrow(&self, step: &Step) -> bool {
         let (Operator::Copy, [from]) = (step.operator, &step.inputs[..]) else { return false };
         let own = self.old.dtype(from);
+        // A constant is in f16 alone until somebody reads it in its own dtype, which it still has.
+        let is_made = self.old.values[from.value].source == Source::Steps;
         let is_narrow_alone = !self.versions.contains_key(&(from.value, own))
             && self.versions.contains_key(&(from.value, DType::F16));
-        is_narrow_alone && self.is_written_once[step.output.value]
+        is_made && is_narrow_alone && self.is_written_once[step.output.value]
     }
 
     /// The view that a step writes, of a value in this dtype.
