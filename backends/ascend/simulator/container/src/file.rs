@@ -1,6 +1,6 @@
 //! The file: a magic, lengths, the model as JSON, and the constants' bytes.
 
-use crate::{Gear, Model, Operand, Place, Value};
+use crate::{Gear, Model, Operand, Operator, Place, Value};
 
 /// How our files begin. Huawei's begin with `IMOD`.
 pub const MAGIC: [u8; 8] = *b"LOCKSIM\x01";
@@ -93,6 +93,10 @@ fn check(model: &Model, constants: u64) -> Result<(), Error> {
             check_value(model, gear, value)?;
         }
         for step in &gear.steps {
+            if !is_finite(step.operator) {
+                // JSON has no such number, and would be read as another model, or not at all.
+                return invalid(format!("step `{}`: a number of its operator is not finite", step.name));
+            }
             for operand in step.inputs.iter().chain([&step.output]) {
                 if !fits(gear, operand) {
                     return invalid(format!("step `{}`: a view leaves its value", step.name));
@@ -142,6 +146,14 @@ fn check_value(model: &Model, gear: &Gear, value: &Value) -> Result<(), Error> {
     }
 }
 
+/// Whether the numbers of an operator are finite.
+fn is_finite(operator: Operator) -> bool {
+    match operator {
+        Operator::LayerNorm { epsilon, .. } => epsilon.is_finite(),
+        _ => true,
+    }
+}
+
 /// Whether every element of the view is one of its value.
 fn fits(gear: &Gear, operand: &Operand) -> bool {
     let Some(value) = gear.values.get(operand.value) else { return false };
@@ -162,7 +174,7 @@ fn fits(gear: &Gear, operand: &Operand) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Constant, DType, Operator, Port, Step, Unary};
+    use crate::{Constant, DType, Port, Step, Unary};
 
     fn view(value: usize, dims: &[i64], strides: &[i64]) -> Operand {
         Operand { value, dims: dims.to_vec(), strides: strides.to_vec(), offset: 0 }
@@ -220,6 +232,28 @@ mod tests {
         let mut bytes = write(&model(), &1f32.to_le_bytes()).unwrap();
         bytes[8..16].fill(0xFF);
         assert!(matches!(read(&bytes), Err(Error::Invalid(_))));
+    }
+
+    #[test]
+    fn a_number_that_is_not_finite_is_refused() {
+        for epsilon in [f64::INFINITY, f64::NAN] {
+            let mut model = model();
+            model.gears[0].steps[0].operator = Operator::LayerNorm { epsilon, is_precise: false };
+            assert!(write(&model, &[0; 4]).unwrap_err().to_string().contains("not finite"));
+        }
+        let mut finite = model();
+        finite.gears[0].steps[0].operator = Operator::LayerNorm { epsilon: 0.25, is_precise: false };
+        let bytes = write(&finite, &[0; 4]).unwrap();
+        // As long, so that the header is true.
+        for other in ["null", "9e99"] {
+            let bytes = replaced(&bytes, "0.25", other);
+            assert_eq!(read(&bytes).is_ok(), other == "9e99", "{other}");
+        }
+    }
+
+    fn replaced(bytes: &[u8], old: &str, new: &str) -> Vec<u8> {
+        let at = bytes.windows(old.len()).position(|part| part == old.as_bytes()).unwrap();
+        [&bytes[..at], new.as_bytes(), &bytes[at + old.len()..]].concat()
     }
 
     #[test]

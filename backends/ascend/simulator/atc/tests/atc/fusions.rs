@@ -5,7 +5,7 @@ use crate::models::{Exported, F32, ORIGIN, chance, compiled, floats, ints, model
 use lockstep_ascend_container::{Operator, Step};
 use lockstep_atc_simulator::Fused;
 use lockstep_graph::{DType, GeluForm, Graph, GraphBuilder, HostTensor, TensorType};
-use lockstep_onnx::messages::{ModelProto, NodeProto};
+use lockstep_onnx::messages::{ModelProto, NodeProto, TensorProto};
 use std::fs;
 
 fn counts(layer_norms: usize, erf_gelus: usize, tanh_gelus: usize) -> Fused {
@@ -147,6 +147,20 @@ fn a_chain_that_computes_something_else_is_not_a_layer_norm() {
     ];
     for (at, change) in changes.into_iter().enumerate() {
         assert_eq!(fused(&norm(change, &["y"])), counts(0, 0, 0), "change {at}");
+    }
+}
+
+#[test]
+fn a_layer_norm_with_an_epsilon_that_is_no_number_is_not_fused() {
+    for epsilon in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
+        let mut model = norm(|_| {}, &["y"]);
+        let constants = &mut model.graph.as_mut().unwrap().initializer;
+        let known = constants.iter_mut().find(|tensor| tensor.name == "epsilon").unwrap();
+        *known = TensorProto::of("epsilon", &floats(&[1], &[epsilon]));
+        assert_eq!(fused(&model), counts(0, 0, 0), "{epsilon}");
+        let compiled = Exported::bytes(&model.bytes()).compiled(&[ORIGIN]).unwrap();
+        let bytes = compiled.bytes().unwrap();
+        assert_eq!(&lockstep_ascend_container::read(&bytes).unwrap().0, compiled.model());
     }
 }
 
