@@ -4,8 +4,8 @@ use super::slots::{axis, within_axes};
 use super::{Lowering, Slot, wrong};
 use crate::Result;
 use crate::fold::{is_small, viewed};
-use crate::view::{Span, broadcast, elements, expanded, reshaped, sliced, transposed, whole};
-use lockstep_ascend_container::{Operand, Operator};
+use crate::view::{Span, broadcast, elements, expanded, reshaped, room, sliced, transposed, whole};
+use lockstep_ascend_container::{MOST_ELEMENTS, Operand, Operator};
 use lockstep_onnx::messages::NodeProto;
 
 impl Lowering<'_> {
@@ -147,9 +147,14 @@ impl Lowering<'_> {
         let has = self.dims(x);
         let negative = dims.iter().any(|&dim| dim < 0);
         let dims = broadcast(&[&has, dims]).filter(|_| !negative);
-        let dims = dims
-            .filter(|dims| elements(dims).is_some())
-            .ok_or_else(|| wrong(node, format!("the extents {has:?} are not repeated to its shape")))?;
+        let dims =
+            dims.ok_or_else(|| wrong(node, format!("the extents {has:?} are not repeated to its shape")))?;
+        if room(&dims).is_none_or(|room| room as u64 > MOST_ELEMENTS) {
+            return Err(wrong(
+                node,
+                format!("what it gives, of the extents {dims:?}, does not fit a device"),
+            ));
+        }
         self.look(node, x, |operand| expanded(operand, &dims))
     }
 

@@ -116,6 +116,9 @@ fn requests_for_more_than_there_is_are_refused() {
     };
     assert!(of(expanded("n"), &most).contains("node `wide`"));
     assert!(of(expanded("t"), &most).contains("does not fit a device"));
+    // A view that repeats takes no memory, and has an end as well.
+    let summed = vec![node("wide", "Expand", &["x", "t"], vec![]), node("y", "ReduceSum", &["wide"], vec![])];
+    assert!(of(summed, &most).contains("node `wide`"));
     let filled = vec![node("wide", "ConstantOfShape", &["n"], vec![]), node("y", "Neg", &["wide"], vec![])];
     assert!(of(filled, &most).contains("node `wide`"));
     let range = |limit: &str| vec![node("y", "Range", &["zero", limit, "one"], vec![])];
