@@ -64,11 +64,16 @@ impl Model {
             return Err(wrong(&format!("holds the function `{}`; ATC reads none: inline it", function.name)));
         }
         let graph = model.graph.ok_or_else(|| wrong("has no graph; is it another kind of file?"))?;
-        let folder = Folder::of(path)?;
-        Self::checked(graph, opset, &folder, constants)
+        let mut folder = Folder::of(path)?;
+        Self::checked(graph, opset, &mut folder, constants)
     }
 
-    fn checked(graph: GraphProto, opset: i64, folder: &Folder, constants: &mut Constants) -> Result<Self> {
+    fn checked(
+        graph: GraphProto,
+        opset: i64,
+        folder: &mut Folder,
+        constants: &mut Constants,
+    ) -> Result<Self> {
         let initialized: HashSet<&str> =
             graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
         // Old files list initializers among the inputs, too.
