@@ -35,7 +35,7 @@ pub use report::Report;
 use assemble::{Stored, assembled};
 use constants::Constants;
 use draft::Given;
-use gears::Gears;
+use gears::{Extents, Gears, list};
 use lockstep_ascend_container::{self as container, Port};
 use model::Model;
 use report::GearReport;
@@ -99,7 +99,7 @@ pub fn compile(options: &Options) -> Result<Compiled> {
         let chains;
         (chains, fused) = fuse::fused(nodes, &constants, &options.modes)?;
         let draft = precision::rewritten(chains, options.precision, &mut constants)?;
-        note_outputs(&mut compiled.outputs, &draft.given);
+        note_outputs(&mut compiled.outputs, &draft.given, &compiled.gears, extents)?;
         compiled.gears.push(assembled(draft, extents, &constants, &mut stored)?);
     }
     compiled.inputs = (model.inputs.iter().zip(inputs))
@@ -134,7 +134,15 @@ fn warnings(options: &Options, model: &Model, constants: &Constants) -> Vec<Stri
 }
 
 /// The outputs of a model, from those of its gears, one after the other; -1 where gears differ.
-fn note_outputs(ports: &mut Vec<Port>, given: &[Given]) {
+///
+/// # Errors
+/// [`Error::Tensor`] for one with more axes in this gear than in those before, as a Squeeze of whatever has one element gives.
+fn note_outputs(
+    ports: &mut Vec<Port>,
+    given: &[Given],
+    before: &[container::Gear],
+    extents: &Extents,
+) -> Result<()> {
     if ports.is_empty() {
         let port = |given: &Given| Port {
             name: given.name.clone(),
@@ -142,13 +150,25 @@ fn note_outputs(ports: &mut Vec<Port>, given: &[Given]) {
             dims: given.operand.dims.clone(),
         };
         ports.extend(given.iter().map(port));
-        return;
+        return Ok(());
     }
     for (port, given) in ports.iter_mut().zip(given) {
+        let axes = [port.dims.len(), given.operand.dims.len()];
+        if axes[0] != axes[1] {
+            let first = before.first().map_or_else(String::new, |gear| list(&gear.key));
+            let reason = format!(
+                "has {} axes in the gear {first} and {} in the gear {}; a model has as many in all",
+                axes[0],
+                axes[1],
+                list(&extents.key)
+            );
+            return Err(Error::tensor(&given.name, reason));
+        }
         for (known, dim) in port.dims.iter_mut().zip(&given.operand.dims) {
             if known != dim {
                 *known = -1;
             }
         }
     }
+    Ok(())
 }

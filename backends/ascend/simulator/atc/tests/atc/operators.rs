@@ -251,6 +251,15 @@ fn an_output_that_is_an_input_a_constant_or_another_output_is_a_copy() {
 }
 
 #[test]
+fn an_output_with_more_axes_in_one_gear_than_in_another_is_refused_by_both() {
+    let nodes = vec![node("y", "Squeeze", &["x"], vec![])];
+    let model = model(13, vec![port("x", F32, &[-1, 3])], &[], nodes, &["y"]);
+    let flags = [ORIGIN, "--input_shape=x:-1,3", "--dynamic_batch_size=4,1,2"];
+    let said = Exported::bytes(&model.bytes()).compiled(&flags).unwrap_err().to_string();
+    assert!(said.starts_with("tensor `y`: has 1 axes in the gear 1 and 2 in the gear 2"), "{said}");
+}
+
+#[test]
 fn an_exponent_is_converted_for_a_float_base_alone() {
     let of = |base: &str, exponent: &str| {
         let nodes = vec![node("y", "Pow", &[base, exponent], vec![])];
