@@ -225,8 +225,12 @@ fn huge_extents_beside_an_extent_of_0_cost_nothing() {
     ] {
         let named: Vec<String> = nodes.iter().map(|node| node.op_type.clone()).collect();
         let ended = of(nodes).map_err(|error| error.to_string());
+        // Compiled or refused: that there is an answer at all is the point.
         assert!(
-            ended.is_ok() || ended.as_ref().is_err_and(|said| said.contains("device")),
+            ended.is_ok()
+                || ended
+                    .as_ref()
+                    .is_err_and(|said| said.contains("device") || said.contains("gathers along axis 1")),
             "{named:?}: {ended:?}"
         );
     }
