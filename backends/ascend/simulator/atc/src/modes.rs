@@ -4,7 +4,7 @@
 //! `high_performance` and by ATC's own choice, exp(-0.5 ln). GELU's fast form is a piecewise square whose pieces are not simulated.
 
 use crate::{Error, Result};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 
@@ -118,11 +118,11 @@ impl Modes {
     }
 
     /// The nodes that are named and are none of these, in order.
-    pub(crate) fn unknown_nodes(&self, is_known: impl Fn(&str) -> bool) -> Vec<&str> {
-        let mut unknown: Vec<&str> =
-            self.by_node.keys().map(String::as_str).filter(|name| !is_known(name)).collect();
-        unknown.sort_unstable();
-        unknown
+    pub(crate) fn nodes_but(&self, asked: &HashSet<String>) -> Vec<&str> {
+        let others = self.by_node.keys().filter(|name| !asked.contains(*name));
+        let mut others: Vec<&str> = others.map(String::as_str).collect();
+        others.sort_unstable();
+        others
     }
 }
 
@@ -141,7 +141,8 @@ mod tests {
             parsed("# x\n[ByOpType]\nLayerNorm = high_precision\n\n[ByNodeName]\nb=high_performance\n");
         let modes = modes.unwrap();
         assert!(modes.layer_norm_is_precise("a") && !modes.layer_norm_is_precise("b"));
-        assert_eq!(modes.unknown_nodes(|_| false), ["b"]);
+        assert_eq!(modes.nodes_but(&HashSet::new()), ["b"]);
+        assert!(modes.nodes_but(&HashSet::from(["b".to_owned()])).is_empty());
     }
 
     #[test]

@@ -186,6 +186,7 @@ mod tests {
     }
 
     /// A file of 65 GiB that takes no room on the disk: reading any of these would.
+    #[cfg(unix)]
     #[test]
     fn what_is_not_as_long_as_its_tensor_is_not_read() {
         const LENGTH: u64 = 65 << 30;

@@ -210,6 +210,12 @@ fn the_file_of_modes_chooses_how_a_layer_norm_computes() {
     assert_eq!(by_name.unwrap().report().fused().precise_layer_norms, 0);
     let other = compile("[ByNodeName]\nnorm_7=high_precision\n").unwrap();
     assert!(other.warnings()[0].contains("no node `norm_7`"));
+    assert!(precise.warnings().is_empty());
+    // A node inside the chain, and one that is in none.
+    let inner = compile("[ByNodeName]\nnorm.mean=high_precision\nnorm=high_precision\n").unwrap();
+    let said = "--op_precision_mode: the mode of node `norm.mean` decides nothing here";
+    assert!(inner.warnings().len() == 1 && inner.warnings()[0].starts_with(said), "{:?}", inner.warnings());
+    assert_eq!(inner.report().fused().precise_layer_norms, 1);
     assert!(compile("[ByNodeName]\ny=high_performance\n").unwrap_err().to_string().contains("fast form"));
     assert!(compile("[ByOpType]\nGelu=high_performance\n").unwrap_err().to_string().contains("modes.ini"));
 }
