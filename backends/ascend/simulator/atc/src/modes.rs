@@ -11,10 +11,12 @@ use std::path::Path;
 const FLAG: &str = "--op_precision_mode";
 
 /// Every mode that ATC documents.
-const KNOWN: [&str; 5] = [
+const KNOWN: [&str; 7] = [
     "high_precision",
     "high_performance",
+    "super_performance",
     "enable_float_32_execution",
+    "enable_hi_float_32_execution",
     "keep_fp16",
     "support_out_of_bound_index",
 ];
@@ -149,7 +151,9 @@ mod tests {
     fn what_is_no_mode_or_not_simulated_is_refused_by_its_line() {
         let refused = |text: &str| parsed(text).unwrap_err();
         assert!(refused("[ByOpType]\nGelu=high_performance").contains("line 2: `Gelu=high_performance`"));
-        assert!(refused("[ByOpType]\nLayerNorm=keep_fp16").contains("not simulated"));
+        for mode in ["keep_fp16", "super_performance", "enable_hi_float_32_execution"] {
+            assert!(refused(&format!("[ByOpType]\nLayerNorm={mode}")).contains("not simulated"));
+        }
         assert!(refused("[ByOpType]\nLayerNorm=fast").contains("`fast` is no mode"));
         assert!(refused("[ByOpType]\nLayerNorm").contains("name=mode"));
         assert!(refused("LayerNorm=high_precision").contains("line 1: comes before"));
