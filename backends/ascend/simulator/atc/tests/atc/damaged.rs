@@ -34,9 +34,14 @@ fn damaged_files_are_refused_or_compiled_but_never_panic() {
     assert!(exported.compiled(&[ORIGIN]).is_ok());
     let compiles = |bytes: &[u8]| {
         fs::write(&path, bytes).unwrap();
-        let compiled = compiled(&path, &["--precision_mode_v2=mixed_float16"]);
-        // What is compiled is whole.
-        compiled.map(|compiled| compiled.bytes().unwrap())
+        let all = ["mixed_float16", "fp16"].map(|precision| {
+            let compiled = compiled(&path, &[&format!("--precision_mode_v2={precision}")])?;
+            // What is compiled is whole.
+            let written = compiled.bytes().unwrap();
+            assert_eq!(container::read(&written).unwrap(), (compiled.model().clone(), compiled.constants()));
+            Ok(())
+        });
+        all.into_iter().collect::<lockstep_atc_simulator::Result<()>>()
     };
     for length in 0..bytes.len() {
         let _ = compiles(&bytes[..length]);
