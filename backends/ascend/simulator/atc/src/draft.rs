@@ -8,6 +8,9 @@ use std::collections::HashMap;
 /// The most bytes of one value; what is larger is a mistake in a file, and sums of sizes stay far from 64 bits.
 const MOST_BYTES: i64 = 1 << 40;
 
+/// The most values of a gear. Placing them compares each with each; a model of this house has a few hundred.
+const MOST_VALUES: usize = 1 << 15;
+
 /// Where a value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
@@ -46,7 +49,7 @@ impl Draft {
     /// Adds a value and gives all of it.
     ///
     /// # Errors
-    /// Why it cannot be: more elements than there is memory anywhere.
+    /// Why it cannot be: more elements than there is memory anywhere, or one value too many.
     pub(crate) fn value(
         &mut self,
         name: &str,
@@ -54,6 +57,9 @@ impl Draft {
         dims: &[i64],
         source: Source,
     ) -> Result<Operand, String> {
+        if self.values.len() >= MOST_VALUES {
+            return Err(format!("takes the model beyond the {MOST_VALUES} values that atc-sim has room for"));
+        }
         let most = MOST_BYTES / dtype.size() as i64;
         let fits = room(dims).is_some_and(|room| room <= most);
         let count = elements(dims).filter(|_| fits).ok_or_else(|| {

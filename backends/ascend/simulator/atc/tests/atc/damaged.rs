@@ -263,6 +263,19 @@ fn many_lists_that_are_computed_at_compile_time_end_in_an_error() {
 }
 
 #[test]
+fn one_node_of_many_operands_makes_values_up_to_a_limit() {
+    let of = |count: usize| {
+        let nodes = vec![node("y", "Max", &vec!["x"; count], vec![])];
+        let model = model(13, vec![port("x", F32, &[4])], &[], nodes, &["y"]);
+        Exported::bytes(&model.bytes()).compiled(&[ORIGIN]).map(|_| ())
+    };
+    // x, and a value for each operand but the first.
+    assert!(of(1 << 15).is_ok());
+    let said = of((1 << 15) + 1).unwrap_err().to_string();
+    assert!(said.contains("node `y` (Max): takes the model beyond the 32768 values"), "{said}");
+}
+
+#[test]
 fn a_doubling_chain_ends_in_an_error() {
     let mut nodes = vec![node("x0", "Concat", &["x", "x"], vec![int("axis", 0)])];
     for at in 1..60 {
