@@ -1,11 +1,11 @@
 //! Drafts as gears of the file: outputs bound, memory laid out, and each constant stored once.
 
-use crate::arena::{ALIGNMENT, Life, placed};
+use crate::arena::{Life, placed};
 use crate::constants::{ConstantId, Constants};
 use crate::draft::{Draft, Source};
 use crate::gears::Extents;
 use crate::{Error, Result};
-use lockstep_ascend_container::{Constant, Gear, Operand, Operator, Place, Step, Value};
+use lockstep_ascend_container::{ALIGNMENT, Constant, Gear, Operand, Operator, Place, Step, Value};
 use std::collections::HashMap;
 
 /// The constants that any gear reads, in the order in which they are met.

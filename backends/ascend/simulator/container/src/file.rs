@@ -2,14 +2,14 @@
 
 use crate::{Gear, Model, Operand, Operator, Place, Value};
 
-/// How our files begin. Huawei's begin with `IMOD`.
+/// How our files begin.
 pub const MAGIC: [u8; 8] = *b"LOCKSIM\x01";
 /// How a compiled model of CANN begins.
-const HUAWEI: [u8; 4] = *b"IMOD";
+pub const HUAWEI_MAGIC: [u8; 4] = *b"IMOD";
 /// Magic, bytes of the JSON, bytes of the constants.
 const HEADER: usize = 24;
-/// What offsets are multiples of.
-const ALIGNMENT: u64 = 64;
+/// What offsets of constants and of work memory are multiples of.
+pub const ALIGNMENT: u64 = 64;
 
 /// The most elements of a view: more than a device holds, and far from the end of 64 bits. An extent of 0 counts as 1.
 pub const MOST_ELEMENTS: u64 = 1 << 40;
@@ -54,7 +54,7 @@ pub fn write(model: &Model, constants: &[u8]) -> Result<Vec<u8>, Error> {
 /// # Errors
 /// [`Error::Real`] for a model of CANN, [`Error::Invalid`] for anything else that is none of ours, or not whole.
 pub fn read(bytes: &[u8]) -> Result<(Model, &[u8]), Error> {
-    if bytes.starts_with(&HUAWEI) {
+    if bytes.starts_with(&HUAWEI_MAGIC) {
         return Err(Error::Real);
     }
     let Some((header, rest)) =

@@ -6,14 +6,11 @@
 
 use crate::view::elements;
 use crate::{Error, Result};
-use lockstep_onnx::messages::{TensorProto, dtype_of};
+use lockstep_onnx::messages::{EXTERNAL, TensorProto, dtype_of};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
-
-/// `data_location` of elements that are in another file.
-const EXTERNAL: i32 = 1;
 
 /// The most bytes of weights: a 910B's memory.
 const MOST_BYTES: u64 = 64 << 30;

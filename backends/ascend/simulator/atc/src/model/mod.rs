@@ -8,13 +8,11 @@ use crate::view::room;
 use crate::{Error, Result};
 use external::Folder;
 use lockstep_ascend_container::DType;
+use lockstep_onnx::ASCEND_OPSETS;
 use lockstep_onnx::messages::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, dtype_of};
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
-
-/// The versions of ONNX's operators that ATC's parser takes.
-const OPSETS: std::ops::RangeInclusive<i64> = 11..=18;
 
 /// How many axes a tensor may have; ATC's own limit is not in what we know, and no model of this house has more than five.
 const MOST_AXES: usize = 8;
@@ -139,10 +137,12 @@ fn opset(model: &ModelProto) -> std::result::Result<i64, String> {
     }
     match version {
         None => Err("says of no version of ONNX's operators; is it another kind of file?".to_owned()),
-        Some(version) if OPSETS.contains(&version) => Ok(version),
-        Some(version) => {
-            Err(format!("is of opset {version}; ATC reads {} to {}", OPSETS.start(), OPSETS.end()))
-        }
+        Some(version) if ASCEND_OPSETS.contains(&version) => Ok(version),
+        Some(version) => Err(format!(
+            "is of opset {version}; ATC reads {} to {}",
+            ASCEND_OPSETS.start(),
+            ASCEND_OPSETS.end()
+        )),
     }
 }
 
