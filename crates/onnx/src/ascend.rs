@@ -12,8 +12,8 @@ use prost::Message;
 use std::ops::RangeInclusive;
 
 /// The versions of ONNX's operators that ATC's parser takes.
-const OPSETS: RangeInclusive<i64> = 11..=18;
-const _: () = assert!(*OPSETS.start() <= EXPORT_OPSET && EXPORT_OPSET <= *OPSETS.end());
+pub const ASCEND_OPSETS: RangeInclusive<i64> = 11..=18;
+const _: () = assert!(*ASCEND_OPSETS.start() <= EXPORT_OPSET && EXPORT_OPSET <= *ASCEND_OPSETS.end());
 
 /// Operators that exported models consist of, none of which is known to be lacking. Those of shapes are constants once ATC
 /// knows every extent.
@@ -104,9 +104,13 @@ pub fn check_ascend(bytes: &[u8]) -> Result<()> {
         if !matches!(opset.domain(), "" | "ai.onnx") {
             return Err(Error::model(opset.domain(), "is a domain that ATC does not know"));
         }
-        if !OPSETS.contains(&opset.version) {
-            let reason =
-                format!("is of opset {}; ATC reads {} to {}", opset.version, OPSETS.start(), OPSETS.end());
+        if !ASCEND_OPSETS.contains(&opset.version) {
+            let reason = format!(
+                "is of opset {}; ATC reads {} to {}",
+                opset.version,
+                ASCEND_OPSETS.start(),
+                ASCEND_OPSETS.end()
+            );
             return Err(Error::model("model", reason));
         }
     }

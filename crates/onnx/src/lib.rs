@@ -24,7 +24,7 @@ mod standard;
 mod tensor;
 mod write;
 
-pub use ascend::{check_ascend, lacking_on_ascend};
+pub use ascend::{ASCEND_OPSETS, check_ascend, lacking_on_ascend};
 pub use error::{Error, Result};
 pub use export::{EXPORT_OPSET, Export, Port, WEIGHTS_FILE, export};
 pub use read::read_graph;

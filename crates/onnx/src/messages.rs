@@ -7,7 +7,7 @@
 //! Public for whoever reads models that are no graphs of ours, as the stand-in for Huawei's compiler does. Nothing here is
 //! checked: what a file says of itself may be wrong.
 
-pub use crate::tensor::dtype as dtype_of;
+pub use crate::tensor::{EXTERNAL, dtype as dtype_of};
 use crate::tensor::{from_message, to_message};
 use crate::{Error, Result};
 use lockstep_graph::HostTensor;

@@ -18,7 +18,7 @@ pub struct NamedTensor {
 }
 
 /// `data_location` of elements that are in another file.
-pub(crate) const EXTERNAL: i32 = 1;
+pub const EXTERNAL: i32 = 1;
 
 const CODES: [(DType, i32); 9] = [
     (DType::F32, 1),

@@ -1,7 +1,6 @@
 //! Work memory: values that do not live at the same time share it.
 
-/// What offsets are multiples of.
-pub(crate) const ALIGNMENT: u64 = 64;
+use lockstep_ascend_container::ALIGNMENT;
 
 /// A value's size, and the first and last step that it must survive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

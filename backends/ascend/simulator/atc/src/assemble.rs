@@ -1,11 +1,11 @@
 //! Drafts as gears of the file: outputs bound, memory laid out, and each constant stored once.
 
-use crate::arena::{ALIGNMENT, Life, placed};
+use crate::arena::{Life, placed};
 use crate::constants::{ConstantId, Constants};
 use crate::draft::{Draft, Source};
 use crate::gears::Extents;
-use crate::view::whole;
-use lockstep_ascend_container::{Constant, Gear, Operand, Operator, Place, Step, Value};
+use crate::{Error, Result};
+use lockstep_ascend_container::{ALIGNMENT, Constant, Gear, Operand, Operator, Place, Step, Value};
 use std::collections::HashMap;
 
 /// The constants that any gear reads, in the order in which they are met.
@@ -35,14 +35,17 @@ impl Stored {
 }
 
 /// The gear of a draft.
+///
+/// # Errors
+/// [`Error::Tensor`] for an output that does not fit a device.
 pub(crate) fn assembled(
     mut draft: Draft,
     extents: &Extents,
     constants: &Constants,
     stored: &mut Stored,
-) -> Gear {
+) -> Result<Gear> {
     let outputs: Vec<Vec<i64>> = draft.given.iter().map(|given| given.operand.dims.clone()).collect();
-    let bound = bound(&mut draft);
+    let bound = bound(&mut draft)?;
     let (offsets, arena) = laid_out(&draft, &bound);
     let mut gear =
         Gear { key: extents.key.clone(), inputs: extents.inputs.clone(), outputs, arena, ..Gear::default() };
@@ -68,11 +71,11 @@ pub(crate) fn assembled(
         let output = numbered(step.output, &mut gear);
         gear.steps.push(Step { inputs, output, ..step });
     }
-    gear
+    Ok(gear)
 }
 
 /// The output that each value is. What is given of something else (an input, a constant, a view, or twice) is copied.
-fn bound(draft: &mut Draft) -> HashMap<usize, usize> {
+fn bound(draft: &mut Draft) -> Result<HashMap<usize, usize>> {
     let mut bound = HashMap::new();
     for at in 0..draft.given.len() {
         let given = draft.given[at].clone();
@@ -84,19 +87,13 @@ fn bound(draft: &mut Draft) -> HashMap<usize, usize> {
             bound.insert(given.operand.value, at);
             continue;
         }
-        let name = given.name.clone();
-        let copy = crate::draft::Value {
-            name: name.clone(),
-            dtype: value.dtype,
-            elements: given.operand.dims.iter().product::<i64>() as u64,
-            source: Source::Steps,
-        };
-        draft.values.push(copy);
-        let to = whole(draft.values.len() - 1, &given.operand.dims);
+        let (name, dtype) = (given.name.clone(), value.dtype);
+        let to = draft.value(&name, dtype, &given.operand.dims, Source::Steps);
+        let to = to.map_err(|reason| Error::tensor(&name, reason))?;
         bound.insert(to.value, at);
         draft.step(&name, Operator::Copy, vec![given.operand], to);
     }
-    bound
+    Ok(bound)
 }
 
 /// Offsets of the values that are neither inputs, constants nor outputs.

@@ -1,12 +1,15 @@
 //! A gear while it is worked on: steps over values whose places are not yet chosen.
 
 use crate::constants::ConstantId;
-use crate::view::{elements, is_whole, whole};
+use crate::view::{elements, is_whole, room, whole};
 use lockstep_ascend_container::{DType, Operand, Operator, Step};
 use std::collections::HashMap;
 
 /// The most bytes of one value; what is larger is a mistake in a file, and sums of sizes stay far from 64 bits.
 const MOST_BYTES: i64 = 1 << 40;
+
+/// The most values of a gear. Placing them compares each with each; a model of this house has a few hundred.
+const MOST_VALUES: usize = 1 << 15;
 
 /// Where a value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +49,7 @@ impl Draft {
     /// Adds a value and gives all of it.
     ///
     /// # Errors
-    /// Why it cannot be: more elements than there is memory anywhere.
+    /// Why it cannot be: more elements than there is memory anywhere, or one value too many.
     pub(crate) fn value(
         &mut self,
         name: &str,
@@ -54,8 +57,12 @@ impl Draft {
         dims: &[i64],
         source: Source,
     ) -> Result<Operand, String> {
+        if self.values.len() >= MOST_VALUES {
+            return Err(format!("takes the model beyond the {MOST_VALUES} values that atc-sim has room for"));
+        }
         let most = MOST_BYTES / dtype.size() as i64;
-        let count = elements(dims).filter(|&count| count <= most).ok_or_else(|| {
+        let fits = room(dims).is_some_and(|room| room <= most);
+        let count = elements(dims).filter(|_| fits).ok_or_else(|| {
             format!("a value of the extents {dims:?} does not fit a device; are the gears' extents right?")
         })?;
         self.values.push(Value { name: name.to_owned(), dtype, elements: count as u64, source });
@@ -142,7 +149,7 @@ mod tests {
     #[test]
     fn values_beyond_any_memory_are_refused() {
         let mut draft = Draft::default();
-        for dims in [&[i64::MAX, 2][..], &[1 << 39], &[-1]] {
+        for dims in [&[i64::MAX, 2][..], &[1 << 39], &[-1], &[1 << 39, 0]] {
             assert!(draft.value("x", DType::F32, dims, Source::Steps).unwrap_err().contains("extents"));
         }
     }

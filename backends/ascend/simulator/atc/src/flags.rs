@@ -50,7 +50,7 @@ pub struct Flags {
     /// The batches to compile for, 2 to 100; each first extent that is -1
     #[arg(long = "dynamic_batch_size", value_name = "N,..")]
     dynamic_batch_size: Option<String>,
-    /// Sets of extents to compile for, 2 to 100; a number for each -1 of all inputs, in order
+    /// Sets of extents to compile for, 2 to 100; a number for each -1, in the order of --input_shape
     #[arg(long = "dynamic_dims", value_name = "N,..;..")]
     dynamic_dims: Option<String>,
     /// origin, mixed_float16, cube_fp16in_fp32out, or fp16, which is what ATC does if nothing is said

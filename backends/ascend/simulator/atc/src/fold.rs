@@ -1,6 +1,6 @@
 //! Operators on small constants, computed at compile time: what a model does with shapes, above all.
 
-use crate::view::{broadcast, elements, expanded, positions, whole};
+use crate::view::{broadcast, expanded, positions, room, whole};
 use lockstep_ascend_container::{Binary, Comparison, Operand, Unary};
 use lockstep_graph::tensor::{AlignedBytes, Bytes};
 use lockstep_graph::{DType, HostTensor};
@@ -55,7 +55,7 @@ pub(crate) fn tensor(dtype: DType, dims: &[i64], elements: &Elements) -> Result<
 
 /// Whether a result of these extents is computed at compile time.
 pub(crate) fn is_small(dims: &[i64]) -> bool {
-    elements(dims).is_some_and(|count| count <= MOST_ELEMENTS)
+    room(dims).is_some_and(|room| room <= MOST_ELEMENTS)
 }
 
 /// The elements that a view of a tensor shows. `None` for more than are computed at compile time.
@@ -265,5 +265,8 @@ mod tests {
         let row = HostTensor::zeros(DType::I64, &[1000]).unwrap();
         assert!(compare(Comparison::Equal, &column, &row).unwrap().is_none());
         assert!(unary(Unary::Neg, &long).unwrap().is_none());
+        let none = HostTensor::zeros(DType::I64, &[1 << 40, 0]).unwrap();
+        assert!(unary(Unary::Neg, &none).unwrap().is_none());
+        assert!(viewed(&none, &whole(0, &[1 << 40, 0])).unwrap().is_none());
     }
 }

@@ -96,10 +96,7 @@ impl Shapes {
             return Err(Error::flag(SHAPE, reason));
         }
         let asked = inputs.iter().map(|input| self.of(input)).collect::<Result<Vec<_>>>()?;
-        let open: Vec<(usize, usize)> = (asked.iter().enumerate())
-            .flat_map(|(at, dims)| (0..dims.len()).map(move |axis| (at, axis)))
-            .filter(|&(at, axis)| asked[at][axis] == -1)
-            .collect();
+        let open = self.open(inputs);
         let filled = |numbers: &[i64]| {
             let mut dims = asked.clone();
             open.iter().zip(numbers).for_each(|(&(at, axis), &number)| dims[at][axis] = number);
@@ -122,7 +119,7 @@ impl Shapes {
             Sets::Dims(sets) => {
                 if let Some(set) = sets.iter().find(|set| set.len() != open.len()) {
                     let reason = format!(
-                        "the gear {} has {}, and {SHAPE} leaves {} open; give one for each -1 of all inputs, in order",
+                        "the gear {} has {}, and {SHAPE} leaves {} open; give one for each -1, in the order of {SHAPE}",
                         list(set),
                         counted_in_words(set.len(), "number"),
                         counted_in_words(open.len(), "extent")
@@ -138,6 +135,18 @@ impl Shapes {
         };
         extents.sort_by_key(|extents| (product(&extents.key), extents.key.clone()));
         Ok(Gears { dynamic, inputs: asked, extents })
+    }
+
+    /// Each -1 as an input's number and an axis, in the order in which `--input_shape` has them: as Huawei's page on
+    /// `--dynamic_dims` says, numbers go to them in that order, whatever the order of the model's inputs.
+    fn open(&self, inputs: &[Input]) -> Vec<(usize, usize)> {
+        let number = |name: &str| inputs.iter().position(|input| input.name == name);
+        let listed = self.inputs.iter().filter_map(|(name, dims)| Some((number(name)?, dims)));
+        listed
+            .flat_map(|(at, dims)| dims.iter().enumerate().map(move |(axis, &dim)| (at, axis, dim)))
+            .filter(|&(_, _, dim)| dim == -1)
+            .map(|(at, axis, _)| (at, axis))
+            .collect()
     }
 
     /// What the flag says of an input, or else the model.
@@ -290,6 +299,18 @@ mod tests {
         let sets = gears("ids:4,-1;mask:4,-1", None, Some("128,128;64,64"));
         assert_eq!(keys(sets), [[4, 64, 4, 64], [4, 128, 4, 128]]);
         assert_eq!(keys(gears("ids:4,64;mask:4,64", None, None)), [[0i64; 0]]);
+    }
+
+    #[test]
+    fn numbers_of_a_gear_go_to_the_inputs_in_the_order_of_the_shapes() {
+        let swapped = gears("mask:2,-1;ids:-1,-1", None, Some("64,2,32;128,4,16")).unwrap();
+        assert_eq!(swapped.inputs, [[-1, -1], [2, -1]]);
+        let extents = |ids: [i64; 2], mask: [i64; 2]| Extents {
+            key: [ids, mask].concat(),
+            inputs: vec![ids.to_vec(), mask.to_vec()],
+        };
+        // Runs name a gear by the extents of the model's inputs in the model's order.
+        assert_eq!(swapped.extents, [extents([2, 32], [2, 64]), extents([4, 16], [2, 128])]);
     }
 
     fn said(gears: Result<Gears>) -> String {

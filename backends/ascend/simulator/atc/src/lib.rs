@@ -35,10 +35,11 @@ pub use report::Report;
 use assemble::{Stored, assembled};
 use constants::Constants;
 use draft::Given;
-use gears::Gears;
+use gears::{Extents, Gears, list};
 use lockstep_ascend_container::{self as container, Port};
 use model::Model;
 use report::GearReport;
+use std::collections::HashSet;
 
 /// What `producer` says in every file.
 const PRODUCER: &str = concat!("atc-sim ", env!("CARGO_PKG_VERSION"), " (simulated)");
@@ -94,13 +95,15 @@ pub fn compile(options: &Options) -> Result<Compiled> {
         ..container::Model::default()
     };
     let mut fused = Fused::default();
+    let mut asked = HashSet::new();
     for extents in &extents {
         let nodes = lower::lowered(&model, &extents.inputs, &mut constants)?;
-        let chains;
-        (chains, fused) = fuse::fused(nodes, &constants, &options.modes)?;
-        let draft = precision::rewritten(chains, options.precision, &mut constants)?;
-        note_outputs(&mut compiled.outputs, &draft.given);
-        compiled.gears.push(assembled(draft, extents, &constants, &mut stored));
+        let chains = fuse::fused(nodes, &constants, &options.modes)?;
+        fused = chains.counts;
+        asked.extend(chains.asked);
+        let draft = precision::rewritten(chains.draft, options.precision, &mut constants)?;
+        note_outputs(&mut compiled.outputs, &draft.given, &compiled.gears, extents)?;
+        compiled.gears.push(assembled(draft, extents, &constants, &mut stored)?);
     }
     compiled.inputs = (model.inputs.iter().zip(inputs))
         .map(|(input, dims)| Port { name: input.name.clone(), dtype: input.dtype, dims })
@@ -119,22 +122,35 @@ pub fn compile(options: &Options) -> Result<Compiled> {
         constants: compiled.constants.len(),
         weights: stored.bytes.len() as u64,
     };
-    let warnings = warnings(options, &model, &constants);
+    let warnings = warnings(options, &model, &constants, &asked);
     Ok(Compiled { model: compiled, constants: stored.bytes, report, warnings })
 }
 
 /// What the flags, the modes' file and the weights leave to be desired.
-fn warnings(options: &Options, model: &Model, constants: &Constants) -> Vec<String> {
-    let unknown = options.modes.unknown_nodes(|name| model.nodes.iter().any(|node| node.name == name));
-    let unknown =
-        unknown.into_iter().map(|name| format!("--op_precision_mode: the model has no node `{name}`"));
+fn warnings(options: &Options, model: &Model, constants: &Constants, asked: &HashSet<String>) -> Vec<String> {
+    let names: HashSet<&str> = model.nodes.iter().map(|node| node.name.as_str()).collect();
+    let idle = options.modes.nodes_but(asked).into_iter().map(|name| match names.contains(name) {
+        false => format!("--op_precision_mode: the model has no node `{name}`"),
+        true => format!(
+            "--op_precision_mode: the mode of node `{name}` decides nothing here; it is the last node of a LayerNorm, the Add of \
+             beta, whose mode does"
+        ),
+    });
     let beyond = (constants.overflowed().iter())
         .map(|name| format!("constant `{name}`: has values beyond f16, which become infinite"));
-    options.warnings.iter().cloned().chain(unknown).chain(beyond).collect()
+    options.warnings.iter().cloned().chain(idle).chain(beyond).collect()
 }
 
 /// The outputs of a model, from those of its gears, one after the other; -1 where gears differ.
-fn note_outputs(ports: &mut Vec<Port>, given: &[Given]) {
+///
+/// # Errors
+/// [`Error::Tensor`] for one with more axes in this gear than in those before, as a Squeeze of whatever has one element gives.
+fn note_outputs(
+    ports: &mut Vec<Port>,
+    given: &[Given],
+    before: &[container::Gear],
+    extents: &Extents,
+) -> Result<()> {
     if ports.is_empty() {
         let port = |given: &Given| Port {
             name: given.name.clone(),
@@ -142,13 +158,25 @@ fn note_outputs(ports: &mut Vec<Port>, given: &[Given]) {
             dims: given.operand.dims.clone(),
         };
         ports.extend(given.iter().map(port));
-        return;
+        return Ok(());
     }
     for (port, given) in ports.iter_mut().zip(given) {
+        let axes = [port.dims.len(), given.operand.dims.len()];
+        if axes[0] != axes[1] {
+            let first = before.first().map_or_else(String::new, |gear| list(&gear.key));
+            let reason = format!(
+                "has {} axes in the gear {first} and {} in the gear {}; a model has as many in all",
+                axes[0],
+                axes[1],
+                list(&extents.key)
+            );
+            return Err(Error::tensor(&given.name, reason));
+        }
         for (known, dim) in port.dims.iter_mut().zip(&given.operand.dims) {
             if known != dim {
                 *known = -1;
             }
         }
     }
+    Ok(())
 }

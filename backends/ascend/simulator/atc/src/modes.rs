@@ -4,17 +4,19 @@
 //! `high_performance` and by ATC's own choice, exp(-0.5 ln). GELU's fast form is a piecewise square whose pieces are not simulated.
 
 use crate::{Error, Result};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 
 const FLAG: &str = "--op_precision_mode";
 
 /// Every mode that ATC documents.
-const KNOWN: [&str; 5] = [
+const KNOWN: [&str; 7] = [
     "high_precision",
     "high_performance",
+    "super_performance",
     "enable_float_32_execution",
+    "enable_hi_float_32_execution",
     "keep_fp16",
     "support_out_of_bound_index",
 ];
@@ -118,11 +120,11 @@ impl Modes {
     }
 
     /// The nodes that are named and are none of these, in order.
-    pub(crate) fn unknown_nodes(&self, is_known: impl Fn(&str) -> bool) -> Vec<&str> {
-        let mut unknown: Vec<&str> =
-            self.by_node.keys().map(String::as_str).filter(|name| !is_known(name)).collect();
-        unknown.sort_unstable();
-        unknown
+    pub(crate) fn nodes_but(&self, asked: &HashSet<String>) -> Vec<&str> {
+        let others = self.by_node.keys().filter(|name| !asked.contains(*name));
+        let mut others: Vec<&str> = others.map(String::as_str).collect();
+        others.sort_unstable();
+        others
     }
 }
 
@@ -141,14 +143,17 @@ mod tests {
             parsed("# x\n[ByOpType]\nLayerNorm = high_precision\n\n[ByNodeName]\nb=high_performance\n");
         let modes = modes.unwrap();
         assert!(modes.layer_norm_is_precise("a") && !modes.layer_norm_is_precise("b"));
-        assert_eq!(modes.unknown_nodes(|_| false), ["b"]);
+        assert_eq!(modes.nodes_but(&HashSet::new()), ["b"]);
+        assert!(modes.nodes_but(&HashSet::from(["b".to_owned()])).is_empty());
     }
 
     #[test]
     fn what_is_no_mode_or_not_simulated_is_refused_by_its_line() {
         let refused = |text: &str| parsed(text).unwrap_err();
         assert!(refused("[ByOpType]\nGelu=high_performance").contains("line 2: `Gelu=high_performance`"));
-        assert!(refused("[ByOpType]\nLayerNorm=keep_fp16").contains("not simulated"));
+        for mode in ["keep_fp16", "super_performance", "enable_hi_float_32_execution"] {
+            assert!(refused(&format!("[ByOpType]\nLayerNorm={mode}")).contains("not simulated"));
+        }
         assert!(refused("[ByOpType]\nLayerNorm=fast").contains("`fast` is no mode"));
         assert!(refused("[ByOpType]\nLayerNorm").contains("name=mode"));
         assert!(refused("LayerNorm=high_precision").contains("line 1: comes before"));

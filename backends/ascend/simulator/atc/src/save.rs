@@ -1,13 +1,10 @@
 //! The file, written whole or not at all, and never over a real one.
 
 use crate::{Compiled, Error, Result};
-use lockstep_ascend_container as container;
+use lockstep_ascend_container::{self as container, HUAWEI_MAGIC};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
-
-/// How a compiled model of CANN begins.
-const HUAWEI: [u8; 4] = *b"IMOD";
 
 impl Compiled {
     /// The bytes of a file.
@@ -49,6 +46,6 @@ impl Compiled {
 }
 
 fn is_real(path: &Path) -> bool {
-    let mut magic = [0; 4];
-    File::open(path).is_ok_and(|mut file| file.read_exact(&mut magic).is_ok() && magic == HUAWEI)
+    let mut magic = HUAWEI_MAGIC.map(|_| 0);
+    File::open(path).is_ok_and(|mut file| file.read_exact(&mut magic).is_ok() && magic == HUAWEI_MAGIC)
 }

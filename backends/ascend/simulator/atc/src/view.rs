@@ -2,9 +2,19 @@
 
 use lockstep_ascend_container::Operand;
 
-/// How many elements there are; `None` for a negative extent and beyond 64 bits.
+/// How many elements there are; `None` for a negative extent, and where [`room`] is beyond 64 bits.
 pub(crate) fn elements(dims: &[i64]) -> Option<i64> {
-    dims.iter().try_fold(1i64, |product, &dim| product.checked_mul(dim).filter(|_| dim >= 0))
+    room(dims).map(|room| if dims.contains(&0) { 0 } else { room })
+}
+
+/// How many elements there would be if no extent were 0, which is what strides and places are computed of; `None` for a
+/// negative extent and beyond 64 bits. An extent of 0 hides no other one from it.
+pub(crate) fn room(dims: &[i64]) -> Option<i64> {
+    dims.iter().try_fold(1i64, |product, &dim| product.checked_mul(dim.max(1)).filter(|_| dim >= 0))
+}
+
+fn is_empty(x: &Operand) -> bool {
+    x.dims.contains(&0)
 }
 
 /// All of a value, row-major. `dims` must be countable, as those of every value are.
@@ -54,14 +64,15 @@ pub(crate) struct Span {
     pub(crate) length: i64,
 }
 
-/// A part along an axis, which must lie in it.
+/// A part along an axis, which must lie in it. One without elements begins where its whole does.
 pub(crate) fn sliced(x: &Operand, span: Span) -> Operand {
     let mut part = x.clone();
     let stride = x.strides[span.axis];
-    if span.length > 0 {
-        part.offset += span.start * stride;
-    }
     part.dims[span.axis] = span.length;
+    if is_empty(&part) {
+        return part;
+    }
+    part.offset += span.start * stride;
     // That of an axis of one element is never used; it may be any step, also backwards.
     if span.length > 1 {
         part.strides[span.axis] = stride * span.step;
@@ -124,6 +135,9 @@ pub(crate) fn broadcast(all: &[&[i64]]) -> Option<Vec<i64>> {
 
 /// Where its elements are, in order. Of views that are small enough to be listed.
 pub(crate) fn positions(x: &Operand) -> Vec<i64> {
+    if is_empty(x) {
+        return vec![];
+    }
     let mut positions = vec![x.offset];
     for (&dim, &stride) in x.dims.iter().zip(&x.strides) {
         positions = positions.iter().flat_map(|at| (0..dim).map(move |index| at + index * stride)).collect();
@@ -186,5 +200,23 @@ mod tests {
         assert_eq!(broadcast(&[&[2], &[3]]), None);
         assert_eq!(elements(&[i64::MAX, 2]), None);
         assert_eq!(elements(&[-1, -1]), None);
+    }
+
+    #[test]
+    fn an_extent_of_0_hides_no_huge_one() {
+        assert_eq!((elements(&[1 << 40, 0]), room(&[1 << 40, 0])), (Some(0), Some(1 << 40)));
+        // In whatever order.
+        for dims in [[0, i64::MAX, i64::MAX], [i64::MAX, i64::MAX, 0], [0, -1, 2]] {
+            assert_eq!((elements(&dims), room(&dims)), (None, None), "{dims:?}");
+        }
+        let wide = whole(0, &[1 << 62, 0]);
+        assert!(read(&wide).is_empty());
+        // Over and over, as a chain of Slices and Reshapes may.
+        let mut part = wide.clone();
+        for _ in 0..4 {
+            part = sliced(&part, Span { axis: 0, start: (1 << 62) - 2, step: 1, length: 2 });
+            part = reshaped(&part, &[1 << 62, 0]).unwrap();
+        }
+        assert_eq!(part, wide);
     }
 }

@@ -1,15 +1,18 @@
 //! The file: a magic, lengths, the model as JSON, and the constants' bytes.
 
-use crate::{Gear, Model, Operand, Place, Value};
+use crate::{Gear, Model, Operand, Operator, Place, Value};
 
-/// How our files begin. Huawei's begin with `IMOD`.
+/// How our files begin.
 pub const MAGIC: [u8; 8] = *b"LOCKSIM\x01";
 /// How a compiled model of CANN begins.
-const HUAWEI: [u8; 4] = *b"IMOD";
+pub const HUAWEI_MAGIC: [u8; 4] = *b"IMOD";
 /// Magic, bytes of the JSON, bytes of the constants.
 const HEADER: usize = 24;
-/// What offsets are multiples of.
-const ALIGNMENT: u64 = 64;
+/// What offsets of constants and of work memory are multiples of.
+pub const ALIGNMENT: u64 = 64;
+
+/// The most elements of a view: more than a device holds, and far from the end of 64 bits. An extent of 0 counts as 1.
+pub const MOST_ELEMENTS: u64 = 1 << 40;
 
 /// Why a file is not read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,13 +48,13 @@ pub fn write(model: &Model, constants: &[u8]) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
-/// The model in a file, and its constants' bytes. Whatever [`Ok`] holds may be run: every view lies inside its value, every
-/// value inside its place.
+/// The model in a file, and its constants' bytes. Whatever [`Ok`] holds may be run: every view has at most [`MOST_ELEMENTS`] and
+/// lies inside its value, every value inside its place; steps write to outputs and work memory alone, and no element twice.
 ///
 /// # Errors
 /// [`Error::Real`] for a model of CANN, [`Error::Invalid`] for anything else that is none of ours, or not whole.
 pub fn read(bytes: &[u8]) -> Result<(Model, &[u8]), Error> {
-    if bytes.starts_with(&HUAWEI) {
+    if bytes.starts_with(&HUAWEI_MAGIC) {
         return Err(Error::Real);
     }
     let Some((header, rest)) =
@@ -93,10 +96,17 @@ fn check(model: &Model, constants: u64) -> Result<(), Error> {
             check_value(model, gear, value)?;
         }
         for step in &gear.steps {
+            if !is_finite(step.operator) {
+                // JSON has no such number, and would be read as another model, or not at all.
+                return invalid(format!("step `{}`: a number of its operator is not finite", step.name));
+            }
             for operand in step.inputs.iter().chain([&step.output]) {
                 if !fits(gear, operand) {
                     return invalid(format!("step `{}`: a view leaves its value", step.name));
                 }
+            }
+            if !is_disjoint(&step.output) {
+                return invalid(format!("step `{}` writes to an element more than once", step.name));
             }
             let place = gear.values[step.output.value].place;
             if !matches!(place, Place::Output(_) | Place::Arena(_)) {
@@ -112,7 +122,9 @@ fn check_ports(model: &Model, gear: &Gear) -> Result<(), Error> {
         ports.len() == dims.len()
             && ports.iter().zip(dims).all(|(port, dims)| {
                 let chosen = |(port, dim): (&i64, &i64)| *dim >= 0 && (*port == -1 || port == dim);
-                port.dims.len() == dims.len() && port.dims.iter().zip(dims).all(chosen)
+                room(dims).is_some()
+                    && port.dims.len() == dims.len()
+                    && port.dims.iter().zip(dims).all(chosen)
             })
     };
     match fits(&model.inputs, &gear.inputs) && fits(&model.outputs, &gear.outputs) {
@@ -122,9 +134,7 @@ fn check_ports(model: &Model, gear: &Gear) -> Result<(), Error> {
 }
 
 fn check_value(model: &Model, gear: &Gear, value: &Value) -> Result<(), Error> {
-    let whole = |dims: &Vec<i64>| {
-        dims.iter().try_fold(1u64, |product, dim| product.checked_mul(u64::try_from(*dim).ok()?))
-    };
+    let whole = |dims: &Vec<i64>| Some(if dims.contains(&0) { 0 } else { room(dims)? });
     let of_port = |ports: &[crate::Port], dims: &[Vec<i64>], at: usize| {
         let (port, dims) = (ports.get(at)?, dims.get(at)?);
         whole(dims)?.checked_mul(port.dtype.size()).filter(|_| port.dtype == value.dtype)
@@ -137,8 +147,41 @@ fn check_value(model: &Model, gear: &Gear, value: &Value) -> Result<(), Error> {
         Place::Arena(_) => None,
     };
     match (value.bytes(), room) {
-        (Some(bytes), Some(room)) if bytes <= room => Ok(()),
+        (Some(bytes), Some(room)) if bytes <= room && value.elements <= MOST_ELEMENTS => Ok(()),
         _ => invalid(format!("value `{}` does not lie in its place", value.name)),
+    }
+}
+
+/// How many elements there would be if no extent were 0; `None` for a negative extent, and for more than [`MOST_ELEMENTS`].
+fn room(dims: &[i64]) -> Option<u64> {
+    let product = dims.iter().try_fold(1u64, |product, dim| {
+        let extent = u64::try_from(*dim).ok()?;
+        product.checked_mul(extent.max(1))
+    });
+    product.filter(|&room| room <= MOST_ELEMENTS)
+}
+
+/// Whether no two indices of a view are of one element, in views as they are made by slices and orders of axes: what one step
+/// along an axis passes over holds all of the axes with shorter steps.
+fn is_disjoint(operand: &Operand) -> bool {
+    let axes = operand.dims.iter().zip(&operand.strides);
+    let mut axes: Vec<(i64, i64)> =
+        axes.filter(|(dim, _)| **dim > 1).map(|(dim, stride)| (*stride, *dim)).collect();
+    axes.sort_unstable();
+    let mut reach = 0;
+    operand.dims.contains(&0)
+        || axes.iter().all(|(stride, dim)| {
+            let is_beyond = *stride > reach;
+            reach += (dim - 1) * stride;
+            is_beyond
+        })
+}
+
+/// Whether the numbers of an operator are finite.
+fn is_finite(operator: Operator) -> bool {
+    match operator {
+        Operator::LayerNorm { epsilon, .. } => epsilon.is_finite(),
+        _ => true,
     }
 }
 
@@ -148,21 +191,24 @@ fn fits(gear: &Gear, operand: &Operand) -> bool {
     if operand.dims.len() != operand.strides.len() || operand.offset < 0 {
         return false;
     }
-    if operand.dims.iter().any(|dim| *dim < 0) || operand.strides.iter().any(|stride| *stride < 0) {
+    if room(&operand.dims).is_none() || operand.strides.iter().any(|stride| *stride < 0) {
         return false;
     }
-    if operand.dims.contains(&0) {
-        return true;
+    let axes = || operand.dims.iter().zip(&operand.strides);
+    // What walks a view counts one step beyond the end of an axis, and looks at no element there.
+    let beyond =
+        axes().try_fold(operand.offset, |end, (dim, stride)| end.checked_add(dim.checked_mul(*stride)?));
+    if beyond.is_none() || operand.dims.contains(&0) {
+        return beyond.is_some();
     }
-    let last = (operand.dims.iter().zip(&operand.strides))
-        .try_fold(operand.offset, |last, (dim, stride)| last.checked_add((dim - 1).checked_mul(*stride)?));
-    last.is_some_and(|last| (last as u64) < value.elements)
+    let last = operand.offset + axes().map(|(dim, stride)| (dim - 1) * stride).sum::<i64>();
+    (last as u64) < value.elements
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Constant, DType, Operator, Port, Step, Unary};
+    use crate::{Constant, DType, Port, Step, Unary};
 
     fn view(value: usize, dims: &[i64], strides: &[i64]) -> Operand {
         Operand { value, dims: dims.to_vec(), strides: strides.to_vec(), offset: 0 }
@@ -222,6 +268,79 @@ mod tests {
         assert!(matches!(read(&bytes), Err(Error::Invalid(_))));
     }
 
+    /// `y = -x`, with these views of both.
+    fn viewed(input: Operand, output: Operand) -> Result<Vec<u8>, Error> {
+        let mut model = model();
+        (model.gears[0].steps[0].inputs, model.gears[0].steps[0].output) = (vec![input], output);
+        write(&model, &[0; 4])
+    }
+
+    #[test]
+    fn views_have_an_end_also_where_they_repeat() {
+        let all = || view(1, &[2, 3], &[3, 1]);
+        let most = MOST_ELEMENTS as i64;
+        assert!(viewed(view(0, &[2, 3], &[0, 0]), all()).is_ok());
+        assert!(viewed(view(0, &[most], &[0]), all()).is_ok());
+        for (dims, strides) in [
+            (&[most + 1][..], &[0][..]),
+            (&[i64::MAX], &[0]),
+            (&[1 << 32, 1 << 32], &[0, 0]),
+            // An extent of 0 hides neither a product nor a step that has no number.
+            (&[0, 1 << 32, 1 << 32], &[0, 0, 0]),
+            (&[2, 0], &[i64::MAX, 1]),
+            (&[1, 1], &[i64::MAX, i64::MAX]),
+            (&[1, -1], &[1, 1]),
+        ] {
+            let said = viewed(view(0, dims, strides), all()).unwrap_err().to_string();
+            assert!(said.contains("leaves its value"), "{dims:?} {strides:?}: {said}");
+        }
+    }
+
+    #[test]
+    fn no_step_writes_to_an_element_twice() {
+        let of = |dims: &[i64], strides: &[i64]| {
+            viewed(view(0, dims, &vec![0; dims.len()]), view(1, dims, strides))
+        };
+        for (dims, strides) in [
+            (&[2, 3][..], &[3, 1][..]),
+            // Other orders, parts, and axes of one element.
+            (&[3, 2], &[1, 3]),
+            (&[2, 2], &[3, 2]),
+            (&[1, 3], &[0, 1]),
+            (&[0, 3], &[0, 0]),
+        ] {
+            assert!(of(dims, strides).is_ok(), "{dims:?} {strides:?}");
+        }
+        for (dims, strides) in
+            [(&[6][..], &[0][..]), (&[2, 3], &[0, 1]), (&[2, 2], &[1, 1]), (&[2, 3], &[2, 1])]
+        {
+            let said = of(dims, strides).unwrap_err().to_string();
+            assert!(said.contains("more than once"), "{dims:?} {strides:?}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_not_finite_is_refused() {
+        for epsilon in [f64::INFINITY, f64::NAN] {
+            let mut model = model();
+            model.gears[0].steps[0].operator = Operator::LayerNorm { epsilon, is_precise: false };
+            assert!(write(&model, &[0; 4]).unwrap_err().to_string().contains("not finite"));
+        }
+        let mut finite = model();
+        finite.gears[0].steps[0].operator = Operator::LayerNorm { epsilon: 0.25, is_precise: false };
+        let bytes = write(&finite, &[0; 4]).unwrap();
+        // As long, so that the header is true.
+        for other in ["null", "9e99"] {
+            let bytes = replaced(&bytes, "0.25", other);
+            assert_eq!(read(&bytes).is_ok(), other == "9e99", "{other}");
+        }
+    }
+
+    fn replaced(bytes: &[u8], old: &str, new: &str) -> Vec<u8> {
+        let at = bytes.windows(old.len()).position(|part| part == old.as_bytes()).unwrap();
+        [&bytes[..at], new.as_bytes(), &bytes[at + old.len()..]].concat()
+    }
+
     #[test]
     fn what_leaves_its_place_is_refused() {
         let refused = |change: fn(&mut Model)| {
@@ -239,6 +358,9 @@ mod tests {
             refused(|model| model.gears[0].steps[0].inputs[0].strides[0] = i64::MAX).contains("`negate`")
         );
         assert!(refused(|model| model.gears[0].steps[0].output.value = 0).contains("writes"));
+        assert!(
+            refused(|model| model.gears[0].inputs[0] = vec![0, i64::MAX, i64::MAX]).contains("other extents")
+        );
         assert!(refused(|model| model.gears[0].steps[0].output.value = 9).contains("leaves"));
     }
 }

@@ -8,6 +8,6 @@ mod file;
 mod model;
 mod step;
 
-pub use file::{Error, MAGIC, read, write};
+pub use file::{ALIGNMENT, Error, HUAWEI_MAGIC, MAGIC, MOST_ELEMENTS, read, write};
 pub use model::{Constant, DType, Dynamic, Gear, Model, Place, Port, Value};
 pub use step::{Binary, Comparison, Operand, Operator, Reduction, Step, Unary};

@@ -11,7 +11,7 @@ pub struct Step {
     pub operator: Operator,
     /// What it reads, in the operator's order.
     pub inputs: Vec<Operand>,
-    /// What it writes.
+    /// What it writes, each element once.
     pub output: Operand,
 }
 

@@ -14,7 +14,8 @@ pub(super) fn matched(chain: &Chain<'_>, end: &Step, modes: &Modes) -> Option<Fu
     let shifted = chain.unary(deviation, lockstep_ascend_container::Unary::Sqrt)?;
     let (variance, epsilon) =
         Chain::either(chain.binary(shifted, Binary::Add, 1)?, |operand| chain.mean(operand))?;
-    let epsilon = chain.scalar(epsilon)?;
+    // With another the chain is no LayerNorm of any device.
+    let epsilon = chain.scalar(epsilon).filter(|epsilon| epsilon.is_finite())?;
     let readers = 1 + square_of(chain, variance, centred)?;
     let [x, mean] = chain.binary(centred, Binary::Sub, readers)?;
     let length = *x.dims.last()?;

@@ -13,6 +13,7 @@ use crate::modes::Modes;
 use crate::{Error, Result};
 use chain::Chain;
 use lockstep_ascend_container::{Operand, Operator};
+use std::collections::HashSet;
 
 /// How many chains were fused, of each operator.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,17 +35,28 @@ struct Fusion {
     inputs: Vec<Operand>,
 }
 
+/// A draft after its chains were fused.
+#[derive(Debug)]
+pub(crate) struct Chains {
+    pub(crate) draft: Draft,
+    pub(crate) counts: Fused,
+    /// The nodes whose own modes were asked: the last of each chain.
+    pub(crate) asked: HashSet<String>,
+}
+
 /// The draft with every chain as one step, in the place of its last.
 ///
 /// # Errors
 /// [`Error::Flag`] for a GELU that is asked, by its name, for its fast form.
-pub(crate) fn fused(mut draft: Draft, constants: &Constants, modes: &Modes) -> Result<(Draft, Fused)> {
+pub(crate) fn fused(mut draft: Draft, constants: &Constants, modes: &Modes) -> Result<Chains> {
     let mut counts = Fused::default();
+    let mut asked = HashSet::new();
     let mut found = Vec::new();
     let chain = Chain::of(&draft, constants);
     for (at, step) in draft.steps.iter().enumerate() {
         let fusion = layer_norm::matched(&chain, step, modes).or_else(|| gelu::matched(&chain, step));
         let Some(fusion) = fusion else { continue };
+        asked.insert(step.name.clone());
         match fusion.operator {
             Operator::LayerNorm { is_precise, .. } => {
                 counts.layer_norms += 1;
@@ -63,5 +75,5 @@ pub(crate) fn fused(mut draft: Draft, constants: &Constants, modes: &Modes) -> R
         let step = &mut draft.steps[at];
         (step.operator, step.inputs) = (operator, inputs);
     }
-    Ok((draft.without_unread(), counts))
+    Ok(Chains { draft: draft.without_unread(), counts, asked })
 }

@@ -1,6 +1,6 @@
 //! Gather: rows of a table, or a place that is known.
 
-use super::slots::axis;
+use super::slots::{axis, within_axes};
 use super::{Lowering, Slot, wrong};
 use crate::Result;
 use crate::fold::{from_bytes, integers, is_small};
@@ -19,6 +19,8 @@ impl Lowering<'_> {
             return Err(wrong(node, format!("its indices are {of:?}; they are I32 or I64")));
         }
         let shape = self.dims(&indices);
+        // Each Gather of several axes by several others nearly doubles them.
+        within_axes(node, has.len() - 1 + shape.len())?;
         if let Some(known) = self.known(&indices).and_then(integers) {
             let places = places(node, &known, has[along])?;
             if let Some(slot) = self.picked(node, &table, along, &places, &shape)? {
@@ -81,6 +83,9 @@ fn places(node: &NodeProto, known: &[i64], extent: i64) -> Result<Vec<i64>> {
 /// The bytes of these places of an axis.
 fn rows(table: &HostTensor, along: usize, places: &[i64]) -> Option<Vec<u8>> {
     let dims: Vec<i64> = table.shape().iter().map(|&extent| extent as i64).collect();
+    if places.is_empty() || dims.contains(&0) {
+        return Some(vec![]);
+    }
     let outer = elements(&dims[..along])? as usize;
     let row = elements(&dims[along + 1..])? as usize * table.dtype().size();
     let extent = dims[along] as usize;

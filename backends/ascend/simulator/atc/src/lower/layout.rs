@@ -1,12 +1,11 @@
 //! Nodes that move elements or only look at them otherwise.
 
-use super::slots::axis;
+use super::slots::{axis, within_axes};
 use super::{Lowering, Slot, wrong};
 use crate::Result;
 use crate::fold::{is_small, viewed};
-use crate::model::MOST_AXES;
-use crate::view::{Span, broadcast, elements, expanded, reshaped, sliced, transposed, whole};
-use lockstep_ascend_container::{Operand, Operator};
+use crate::view::{Span, broadcast, elements, expanded, reshaped, room, sliced, transposed, whole};
+use lockstep_ascend_container::{MOST_ELEMENTS, Operand, Operator};
 use lockstep_onnx::messages::NodeProto;
 
 impl Lowering<'_> {
@@ -28,15 +27,13 @@ impl Lowering<'_> {
 
     /// The same elements in other extents: a view where strides can say that, else a copy.
     pub(super) fn reshape(&mut self, node: &NodeProto, x: &Slot, dims: &[i64]) -> Result<Slot> {
+        within_axes(node, dims.len())?;
         let has = self.dims(x);
         if elements(dims).is_none() || elements(dims) != elements(&has) {
             return Err(wrong(
                 node,
                 format!("its operand has the extents {has:?}, which are not those of {dims:?}"),
             ));
-        }
-        if dims.len() > MOST_AXES {
-            return Err(wrong(node, format!("gives {} axes; atc-sim takes {MOST_AXES}", dims.len())));
         }
         if let Slot::Run(operand) = x
             && reshaped(operand, dims).is_none()
@@ -56,6 +53,7 @@ impl Lowering<'_> {
         let [x, shape] = self.exactly(node)?;
         let has = self.dims(&x);
         let mut dims = self.numbers(node, &shape, "shape")?;
+        within_axes(node, dims.len())?;
         let zero_is_zero = node.int("allowzero")?.unwrap_or(0) != 0;
         for (axis, dim) in dims.iter_mut().enumerate() {
             if *dim == 0 && !zero_is_zero {
@@ -120,6 +118,7 @@ impl Lowering<'_> {
             None => node.ints("axes")?.map_or(0, <[i64]>::len),
         };
         let rank = has.len() + count;
+        within_axes(node, rank)?;
         let axes = self.axes(node, 1, rank)?.ok_or_else(|| wrong(node, "has no axes"))?;
         let mut own = has.into_iter();
         let dims = (0..rank).map(|axis| if axes.contains(&axis) { Some(1) } else { own.next() });
@@ -144,12 +143,18 @@ impl Lowering<'_> {
 
     /// A slot repeated to what its extents and these broadcast to.
     pub(super) fn repeated(&mut self, node: &NodeProto, x: &Slot, dims: &[i64]) -> Result<Slot> {
+        within_axes(node, dims.len())?;
         let has = self.dims(x);
         let negative = dims.iter().any(|&dim| dim < 0);
-        let dims = broadcast(&[&has, dims]).filter(|dims| !negative && dims.len() <= MOST_AXES);
-        let dims = dims
-            .filter(|dims| elements(dims).is_some())
-            .ok_or_else(|| wrong(node, format!("the extents {has:?} are not repeated to its shape")))?;
+        let dims = broadcast(&[&has, dims]).filter(|_| !negative);
+        let dims =
+            dims.ok_or_else(|| wrong(node, format!("the extents {has:?} are not repeated to its shape")))?;
+        if room(&dims).is_none_or(|room| room as u64 > MOST_ELEMENTS) {
+            return Err(wrong(
+                node,
+                format!("what it gives, of the extents {dims:?}, does not fit a device"),
+            ));
+        }
         self.look(node, x, |operand| expanded(operand, &dims))
     }
 

@@ -32,8 +32,14 @@ impl Lowering<'_> {
     pub(super) fn binary(&mut self, node: &NodeProto, op: Binary) -> Result<Slot> {
         let [a, mut b] = self.exactly(node)?;
         let dtype = self.dtype(node, &a)?;
-        // An exponent alone may be of another dtype.
-        if op == Binary::Pow && self.dtype(node, &b)? != dtype {
+        // An exponent alone may be of another dtype: a float base takes it as its own. That of an integer one would be cut, 0.5 to 0.
+        let of_b = self.dtype(node, &b)?;
+        if op == Binary::Pow && of_b != dtype {
+            if !is_float(dtype) {
+                let reason =
+                    format!("its base is {dtype:?} and its exponent {of_b:?}; cast the base to a float");
+                return Err(wrong(node, reason));
+            }
             b = self.converted(node, &b, dtype)?;
         }
         self.pair(node, op, &a, &b)

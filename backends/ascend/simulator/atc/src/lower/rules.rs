@@ -6,6 +6,7 @@ use crate::{Error, Result};
 use lockstep_ascend_container::{Binary, Comparison, Reduction, Unary};
 use lockstep_onnx::lacking_on_ascend;
 use lockstep_onnx::messages::NodeProto;
+use std::collections::HashMap;
 
 /// What becomes of a node.
 #[derive(Clone, Copy, Debug)]
@@ -93,12 +94,14 @@ impl<'m> Rule<'m> {
 /// [`Error::Lacking`].
 pub(crate) fn check_operators(nodes: &[NodeProto]) -> Result<()> {
     let mut lacking: Vec<Lacking> = Vec::new();
+    let mut numbers: HashMap<String, usize> = HashMap::new();
     for node in nodes {
         let Some((operator, reason)) = refusal(node) else { continue };
-        match lacking.iter_mut().find(|known| known.operator == operator) {
-            Some(known) => known.nodes.push(node.name.clone()),
-            None => lacking.push(Lacking { operator, nodes: vec![node.name.clone()], reason }),
-        }
+        let number = *numbers.entry(operator).or_insert_with_key(|operator| {
+            lacking.push(Lacking { operator: operator.clone(), nodes: vec![], reason });
+            lacking.len() - 1
+        });
+        lacking[number].nodes.push(node.name.clone());
     }
     if lacking.is_empty() { Ok(()) } else { Err(Error::Lacking(lacking)) }
 }
@@ -148,5 +151,14 @@ mod tests {
         );
         assert!(lines[2].contains("com.microsoft.FusedMatMul"));
         assert!(check_operators(&nodes[1..2]).is_ok());
+    }
+
+    #[test]
+    fn as_many_operators_as_nodes_are_told_apart_in_time() {
+        let nodes: Vec<NodeProto> = (0..1 << 17).map(|at| node("n", &format!("Op{at}"), "")).collect();
+        let Err(Error::Lacking(lacking)) = check_operators(&[&nodes[..], &nodes[..1]].concat()) else {
+            panic!("none is known")
+        };
+        assert_eq!((lacking.len(), lacking[0].nodes.len(), lacking[1].nodes.len()), (1 << 17, 2, 1));
     }
 }

@@ -103,6 +103,11 @@ impl Lowering<'_> {
     }
 }
 
+/// Holds what a node gives to the most axes that there may be, before anything is done with them.
+pub(super) fn within_axes(node: &NodeProto, axes: usize) -> Result<()> {
+    crate::model::within_axes(axes).map_err(|many| wrong(node, format!("gives {many}")))
+}
+
 /// An axis, which ONNX may count from the end.
 pub(super) fn axis(node: &NodeProto, number: i64, rank: usize) -> Result<usize> {
     let from_start = if number < 0 { number.checked_add(rank as i64) } else { Some(number) };

@@ -4,19 +4,18 @@ mod external;
 
 use crate::constants::{ConstantId, Constants};
 use crate::dtype::compiled;
+use crate::view::room;
 use crate::{Error, Result};
 use external::Folder;
 use lockstep_ascend_container::DType;
+use lockstep_onnx::ASCEND_OPSETS;
 use lockstep_onnx::messages::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, dtype_of};
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
-/// The versions of ONNX's operators that ATC's parser takes.
-const OPSETS: std::ops::RangeInclusive<i64> = 11..=18;
-
 /// How many axes a tensor may have; ATC's own limit is not in what we know, and no model of this house has more than five.
-pub(crate) const MOST_AXES: usize = 8;
+const MOST_AXES: usize = 8;
 
 /// What is fed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,11 +62,16 @@ impl Model {
             return Err(wrong(&format!("holds the function `{}`; ATC reads none: inline it", function.name)));
         }
         let graph = model.graph.ok_or_else(|| wrong("has no graph; is it another kind of file?"))?;
-        let folder = Folder::of(path)?;
-        Self::checked(graph, opset, &folder, constants)
+        let mut folder = Folder::of(path)?;
+        Self::checked(graph, opset, &mut folder, constants)
     }
 
-    fn checked(graph: GraphProto, opset: i64, folder: &Folder, constants: &mut Constants) -> Result<Self> {
+    fn checked(
+        graph: GraphProto,
+        opset: i64,
+        folder: &mut Folder,
+        constants: &mut Constants,
+    ) -> Result<Self> {
         let initialized: HashSet<&str> =
             graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
         // Old files list initializers among the inputs, too.
@@ -82,9 +86,16 @@ impl Model {
         for tensor in graph.initializer.into_iter().chain(constant_nodes(&mut nodes)) {
             let name = tensor.name.clone();
             let loaded = folder.loaded(tensor)?.read()?;
-            within_axes(&name, loaded.shape().len())?;
+            has_axes(&name, loaded.shape().len())?;
             compiled(loaded.dtype()).map_err(|reason| Error::tensor(&name, reason))?;
             let id = constants.add(&name, loaded);
+            let dims = constants.dims(id);
+            if room(&dims).is_none() {
+                return Err(Error::tensor(
+                    &name,
+                    format!("has the extents {dims:?}, which do not fit a device"),
+                ));
+            }
             initializers.push((name, id));
         }
         for node in &mut nodes {
@@ -126,10 +137,12 @@ fn opset(model: &ModelProto) -> std::result::Result<i64, String> {
     }
     match version {
         None => Err("says of no version of ONNX's operators; is it another kind of file?".to_owned()),
-        Some(version) if OPSETS.contains(&version) => Ok(version),
-        Some(version) => {
-            Err(format!("is of opset {version}; ATC reads {} to {}", OPSETS.start(), OPSETS.end()))
-        }
+        Some(version) if ASCEND_OPSETS.contains(&version) => Ok(version),
+        Some(version) => Err(format!(
+            "is of opset {version}; ATC reads {} to {}",
+            ASCEND_OPSETS.start(),
+            ASCEND_OPSETS.end()
+        )),
     }
 }
 
@@ -141,7 +154,7 @@ fn input(info: &ValueInfoProto) -> Result<Input> {
     let shape = tensor.shape.as_ref().ok_or_else(|| {
         Error::tensor(&name, "is an input of which the model does not say how many axes it has")
     })?;
-    within_axes(&name, shape.dim.len())?;
+    has_axes(&name, shape.dim.len())?;
     let dims = shape.dim.iter().map(|dim| dim.dim_value.filter(|&extent| extent > 0)).collect();
     Ok(Input { dtype: declared(&name, tensor.elem_type)?, name, dims })
 }
@@ -158,11 +171,19 @@ fn declared(name: &str, code: i32) -> Result<DType> {
     compiled(dtype).map_err(|reason| Error::tensor(name, reason))
 }
 
-fn within_axes(name: &str, axes: usize) -> Result<()> {
+/// Holds a number of axes to the most that there may be.
+///
+/// # Errors
+/// How many they are, to be said of what has or gives them.
+pub(crate) fn within_axes(axes: usize) -> std::result::Result<(), String> {
     if axes <= MOST_AXES {
         return Ok(());
     }
-    Err(Error::tensor(name, format!("has {axes} axes; atc-sim takes {MOST_AXES}")))
+    Err(format!("{axes} axes; atc-sim takes {MOST_AXES}"))
+}
+
+fn has_axes(name: &str, axes: usize) -> Result<()> {
+    within_axes(axes).map_err(|many| Error::tensor(name, format!("has {many}")))
 }
 
 #[cfg(test)]

@@ -13,12 +13,13 @@ const V1: &str = "--precision_mode";
 pub(crate) enum Precision {
     /// As the model says.
     Origin,
-    /// Products take and give f16. ATC's list for this mode holds more operators than those, and what it holds is published
-    /// nowhere that we know; with products alone a model is as near to the real one as can be said.
+    /// Products take and give f16. Which operators ATC computes so says a list in CANN's package (`precision_reduce` in
+    /// `aic-<soc>-ops-info.json`), which is not here, and holds more than those; with products alone a model is as near to the
+    /// real one as can be said.
     MixedFloat16,
     /// Everything that is a float, but inputs and outputs.
     Fp16,
-    /// Products take f16 and give f32.
+    /// Products take f16 and give f32, and every other float is f32, but inputs and outputs.
     CubeFp16InFp32Out,
 }
 
@@ -37,7 +38,11 @@ const REFUSED: [(&str, &str); 6] = [
     ("allow_fp32_to_bf16", "atc-sim does not compute bf16"),
     ("mixed_hif8", "atc-sim does not compute hif8, nor does a 910B"),
     ("cube_hif8", "atc-sim does not compute hif8, nor does a 910B"),
-    ("allow_fp32_to_fp16", "which operators ATC then computes in f16 is not known here"),
+    (
+        "allow_fp32_to_fp16",
+        "products in f16, the others in f32 where they can be, which is what mixed_float16, --precision_mode's \
+         allow_mix_precision, computes here; give that",
+    ),
 ];
 
 impl Precision {
@@ -88,10 +93,10 @@ impl Precision {
         match self {
             Precision::Origin => "every operator in the model's dtype",
             Precision::MixedFloat16 => {
-                "MatMul in f16, the others as the model says; ATC's own list is not published and holds more"
+                "MatMul in f16, the others as the model says; ATC's own list is in CANN's package, which is not here, and holds more"
             }
             Precision::Fp16 => "every operator in f16",
-            Precision::CubeFp16InFp32Out => "MatMul of f16 operands with f32 results",
+            Precision::CubeFp16InFp32Out => "MatMul of f16 operands with f32 results, the others in f32",
         }
     }
 }
@@ -123,7 +128,7 @@ mod tests {
     fn modes_that_are_not_simulated_are_refused_with_the_reason() {
         let said = |v2, v1| chosen(v2, v1).unwrap_err().to_string();
         assert!(said(Some("mixed_bfloat16"), None).contains("does not compute bf16"));
-        assert!(said(None, Some("allow_fp32_to_fp16")).contains("not known"));
+        assert!(said(None, Some("allow_fp32_to_fp16")).contains("give that"));
         assert!(said(Some("best"), None).contains("not one of origin, mixed_float16, fp16"));
         assert!(said(Some("origin"), Some("force_fp16")).contains("excludes --precision_mode"));
     }

@@ -52,7 +52,9 @@ impl Rewriting<'_> {
         let (reads, writes): (fn(DType) -> DType, DType) = match precision {
             Precision::Fp16 => (half, half(own)),
             Precision::MixedFloat16 if is_product => (half, DType::F16),
-            Precision::CubeFp16InFp32Out if is_product => (half, own),
+            Precision::CubeFp16InFp32Out if is_product => (half, wide(own)),
+            // Whatever the model says: a f16 model, too, has its products in f32.
+            Precision::CubeFp16InFp32Out => (wide, wide(own)),
             // A copy of what exists in f16 alone is one, too, so that a context goes from product to product as it is.
             _ if self.copies_narrow(step) => (half, DType::F16),
             _ => (same, own),
@@ -62,7 +64,7 @@ impl Rewriting<'_> {
             inputs.push(self.version(input, reads(self.old.dtype(input)))?);
         }
         if step.operator == Operator::Cast && self.new.dtype(&inputs[0]) == writes {
-            // A cast within f16: nothing is left to do for it.
+            // A cast between floats that are one here: nothing is left to do for it.
             if self.new.is_whole(&inputs[0]) && self.old.is_whole(&step.output) {
                 self.versions.insert((step.output.value, writes), inputs[0].value);
                 return Ok(());
@@ -79,9 +81,11 @@ impl Rewriting<'_> {
     fn copies_narrow(&self, step: &Step) -> bool {
         let (Operator::Copy, [from]) = (step.operator, &step.inputs[..]) else { return false };
         let own = self.old.dtype(from);
+        // A constant is in f16 alone until somebody reads it in its own dtype, which it still has.
+        let is_made = self.old.values[from.value].source == Source::Steps;
         let is_narrow_alone = !self.versions.contains_key(&(from.value, own))
             && self.versions.contains_key(&(from.value, DType::F16));
-        is_narrow_alone && self.is_written_once[step.output.value]
+        is_made && is_narrow_alone && self.is_written_once[step.output.value]
     }
 
     /// The view that a step writes, of a value in this dtype.
@@ -117,7 +121,7 @@ impl Rewriting<'_> {
             self.versions.insert((operand.value, wanted), value);
             return Ok(Operand { value, ..operand.clone() });
         }
-        let has = [old.dtype, DType::F16]
+        let has = [old.dtype, DType::F16, DType::F32]
             .into_iter()
             .find_map(|dtype| self.versions.get(&(operand.value, dtype)).map(|&value| (dtype, value)));
         let from = match has {
@@ -155,6 +159,10 @@ impl Rewriting<'_> {
 
 fn half(dtype: DType) -> DType {
     if is_float(dtype) { DType::F16 } else { dtype }
+}
+
+fn wide(dtype: DType) -> DType {
+    if is_float(dtype) { DType::F32 } else { dtype }
 }
 
 fn same(dtype: DType) -> DType {

@@ -1,5 +1,6 @@
 //! The trained classifier of this repository, exported as the command does, against the reference in f64.
 
+use crate::distance::{farthest, farthest_of};
 use crate::interpreter::run;
 use crate::models::{Exported, ORIGIN};
 use lockstep_ascend_container::{Dynamic, Operator, Place};
@@ -60,14 +61,6 @@ fn inputs(batch: usize, length: usize) -> [HostTensor; 3] {
     ]
 }
 
-fn farthest(a: &HostTensor, b: &HostTensor) -> f64 {
-    assert_eq!(a.shape(), b.shape());
-    let pairs = a.to_f64().into_iter().zip(b.to_f64());
-    pairs
-        .map(|(a, b)| (a - b).abs())
-        .fold(0.0, |most, d| if d.is_nan() { f64::INFINITY } else { d.max(most) })
-}
-
 /// How far a compiled model is from the reference, output by output, at one set of extents.
 fn distances(compiled: &Compiled, batch: usize, length: usize) -> Vec<f64> {
     let inputs = inputs(batch, length);
@@ -85,14 +78,14 @@ fn distances(compiled: &Compiled, batch: usize, length: usize) -> Vec<f64> {
             if port.dims.len() < 3 {
                 return farthest(found, expected);
             }
+            assert_eq!(found.shape(), expected.shape(), "{}", port.name);
             let width = found.shape()[2];
             let kept = |tensor: &HostTensor| {
                 let values = tensor.to_f64();
                 let rows = values.chunks(width).zip(&mask).filter(|(_, counts)| **counts != 0.0);
                 rows.flat_map(|(row, _)| row.to_vec()).collect::<Vec<f64>>()
             };
-            let (found, expected) = (kept(found), kept(expected));
-            found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+            farthest_of(&kept(found), &kept(expected))
         })
         .collect()
 }

@@ -3,8 +3,11 @@
 use crate::models::{
     Exported, F32, I64, ORIGIN, chance, compiled, floats, int, ints, model, node, numbers, port,
 };
-use lockstep_graph::{DType, GeluForm, GraphBuilder, TensorType};
-use lockstep_onnx::messages::{EntryProto, FunctionProto, ModelProto, OperatorSetIdProto, TensorProto};
+use lockstep_ascend_container as container;
+use lockstep_graph::{DType, GeluForm, GraphBuilder, HostTensor, TensorType};
+use lockstep_onnx::messages::{
+    EntryProto, FunctionProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
+};
 use std::fs;
 
 /// A model with something of everything.
@@ -31,9 +34,14 @@ fn damaged_files_are_refused_or_compiled_but_never_panic() {
     assert!(exported.compiled(&[ORIGIN]).is_ok());
     let compiles = |bytes: &[u8]| {
         fs::write(&path, bytes).unwrap();
-        let compiled = compiled(&path, &["--precision_mode_v2=mixed_float16"]);
-        // What is compiled is whole.
-        compiled.map(|compiled| compiled.bytes().unwrap())
+        let all = ["mixed_float16", "fp16"].map(|precision| {
+            let compiled = compiled(&path, &[&format!("--precision_mode_v2={precision}")])?;
+            // What is compiled is whole.
+            let written = compiled.bytes().unwrap();
+            assert_eq!(container::read(&written).unwrap(), (compiled.model().clone(), compiled.constants()));
+            Ok(())
+        });
+        all.into_iter().collect::<lockstep_atc_simulator::Result<()>>()
     };
     for length in 0..bytes.len() {
         let _ = compiles(&bytes[..length]);
@@ -113,6 +121,9 @@ fn requests_for_more_than_there_is_are_refused() {
     };
     assert!(of(expanded("n"), &most).contains("node `wide`"));
     assert!(of(expanded("t"), &most).contains("does not fit a device"));
+    // A view that repeats takes no memory, and has an end as well.
+    let summed = vec![node("wide", "Expand", &["x", "t"], vec![]), node("y", "ReduceSum", &["wide"], vec![])];
+    assert!(of(summed, &most).contains("node `wide`"));
     let filled = vec![node("wide", "ConstantOfShape", &["n"], vec![]), node("y", "Neg", &["wide"], vec![])];
     assert!(of(filled, &most).contains("node `wide`"));
     let range = |limit: &str| vec![node("y", "Range", &["zero", limit, "one"], vec![])];
@@ -132,7 +143,9 @@ fn requests_for_more_than_there_is_are_refused() {
     ];
     assert!(of(range("most"), &floats_of).contains("has no end"));
     let axes = vec![ints("axes", &[0; 9])];
-    assert!(of(vec![node("y", "Unsqueeze", &["x"], axes)], &[]).contains("axis twice"));
+    assert!(of(vec![node("y", "Unsqueeze", &["x"], axes)], &[]).contains("gives 10 axes"));
+    let twice = vec![ints("axes", &[0, 0])];
+    assert!(of(vec![node("y", "Unsqueeze", &["x"], twice)], &[]).contains("axis twice"));
     let wide = vec![node("y", "Unsqueeze", &["x"], vec![ints("axes", &[0, 1, 2, 3, 4, 5, 6, 7, 8])])];
     assert!(of(wide, &[]).contains("gives 10 axes"));
     let overflow = vec![node("y", "Mul", &["most", "most"], vec![])];
@@ -145,6 +158,92 @@ fn requests_for_more_than_there_is_are_refused() {
         ("back", numbers(&[1], &[-1])),
     ];
     assert!(of(backwards, &ends).contains("backwards"));
+}
+
+/// What has more axes than are taken is refused before anything is done for each of them.
+#[test]
+fn axes_are_counted_before_they_are_walked() {
+    let of = |nodes: Vec<NodeProto>, constants: &[(&str, HostTensor)]| {
+        let model = model(13, vec![port("x", F32, &[4])], constants, nodes, &["y"]);
+        Exported::bytes(&model.bytes()).compiled(&[ORIGIN]).map(|_| ()).unwrap_err().to_string()
+    };
+    // Known indices into themselves: of r axes they make 2 r - 1, of few bytes.
+    let mut nodes = vec![node("g0", "Gather", &["square", "square"], vec![])];
+    for at in 1..40 {
+        let before = format!("g{}", at - 1);
+        nodes.push(node(&format!("g{at}"), "Gather", &[&before, &before], vec![]));
+    }
+    nodes.push(node("y", "Neg", &["g39"], vec![]));
+    let said = of(nodes, &[("square", numbers(&[1, 1, 1], &[0]))]);
+    assert!(said.starts_with("node `g1` (Gather): gives 9 axes"), "{said}");
+    // Lists that a file of a megabyte may hold; walked once for each axis they take minutes.
+    let many: Vec<i64> = (0..1 << 18).collect();
+    let ones = numbers(&[1 << 18], &vec![1; 1 << 18]);
+    let wide = of(vec![node("y", "Unsqueeze", &["x"], vec![ints("axes", &many)])], &[]);
+    assert!(wide.contains("gives 262145 axes"), "{wide}");
+    for (op_type, operands) in
+        [("Reshape", &["x", "ones"][..]), ("Expand", &["x", "ones"]), ("ConstantOfShape", &["ones"])]
+    {
+        let said = of(vec![node("y", op_type, operands, vec![])], &[("ones", ones.clone())]);
+        assert!(said.contains("gives 262144 axes"), "{said}");
+    }
+}
+
+/// An extent of 0 beside a huge one: there is no element, and nothing may be counted up to the other.
+#[test]
+fn huge_extents_beside_an_extent_of_0_cost_nothing() {
+    let huge = |extents: &[usize]| HostTensor::from_slice::<i64>(extents, &[]).unwrap();
+    let constants = [
+        ("none", huge(&[1 << 40, 0])),
+        ("deep", huge(&[1 << 40, 3, 0])),
+        ("no", numbers(&[0], &[])),
+        ("last", numbers(&[1], &[(1 << 40) - 1])),
+        ("most", numbers(&[1], &[i64::MAX])),
+        ("zero", numbers(&[1], &[0])),
+        ("shape", numbers(&[2], &[1 << 40, 0])),
+        ("turned", numbers(&[3], &[0, 1 << 40, 1 << 40])),
+        ("repeats", numbers(&[2], &[1 << 38, 4])),
+    ];
+    let of = |nodes: Vec<NodeProto>| {
+        let model = model(13, vec![port("x", I64, &[4])], &constants, nodes, &["y"]);
+        Exported::bytes(&model.bytes()).compiled(&[ORIGIN]).map(|compiled| {
+            container::read(&compiled.bytes().unwrap()).unwrap();
+        })
+    };
+    let neg = |of: &str| node("y", "Neg", &[of], vec![]);
+    let along = |axis: i64| vec![int("axis", axis)];
+    let keep = || vec![int("allowzero", 1)];
+    for nodes in [
+        vec![neg("none")],
+        vec![node("y", "Add", &["none", "none"], vec![])],
+        vec![node("turn", "Transpose", &["none"], vec![]), neg("turn")],
+        vec![node("rows", "Gather", &["none", "no"], along(1)), neg("rows")],
+        vec![node("rows", "Gather", &["deep", "zero"], along(1)), neg("rows")],
+        vec![node("part", "Slice", &["none", "last", "most", "zero"], vec![]), neg("part")],
+        vec![node("filled", "ConstantOfShape", &["shape"], vec![]), neg("filled")],
+        vec![
+            node("part", "Slice", &["none", "last", "most", "zero"], vec![]),
+            node("again", "Reshape", &["part", "shape"], keep()),
+            node("more", "Slice", &["again", "last", "most", "zero"], vec![]),
+            neg("more"),
+        ],
+    ] {
+        let named: Vec<String> = nodes.iter().map(|node| node.op_type.clone()).collect();
+        let ended = of(nodes).map_err(|error| error.to_string());
+        // Compiled or refused: that there is an answer at all is the point.
+        assert!(
+            ended.is_ok()
+                || ended
+                    .as_ref()
+                    .is_err_and(|said| said.contains("device") || said.contains("gathers along axis 1")),
+            "{named:?}: {ended:?}"
+        );
+    }
+    let beyond = of(vec![node("wide", "ConstantOfShape", &["turned"], vec![]), neg("wide")]);
+    assert!(beyond.unwrap_err().to_string().contains("node `wide`"));
+    // An output that is a view alone is copied, which takes room.
+    let output = of(vec![node("y", "Expand", &["x", "repeats"], vec![])]);
+    assert!(output.unwrap_err().to_string().contains("tensor `y`: a value of the extents"));
 }
 
 #[test]
@@ -161,6 +260,19 @@ fn many_lists_that_are_computed_at_compile_time_end_in_an_error() {
     let model = model(13, vec![port("x", F32, &[4])], &ends, nodes, &["r0"]);
     let said = Exported::bytes(&model.bytes()).compiled(&[ORIGIN]).unwrap_err().to_string();
     assert!(said.contains("takes more than 256 MiB"), "{said}");
+}
+
+#[test]
+fn one_node_of_many_operands_makes_values_up_to_a_limit() {
+    let of = |count: usize| {
+        let nodes = vec![node("y", "Max", &vec!["x"; count], vec![])];
+        let model = model(13, vec![port("x", F32, &[4])], &[], nodes, &["y"]);
+        Exported::bytes(&model.bytes()).compiled(&[ORIGIN]).map(|_| ())
+    };
+    // x, and a value for each operand but the first.
+    assert!(of(1 << 15).is_ok());
+    let said = of((1 << 15) + 1).unwrap_err().to_string();
+    assert!(said.contains("node `y` (Max): takes the model beyond the 32768 values"), "{said}");
 }
 
 #[test]

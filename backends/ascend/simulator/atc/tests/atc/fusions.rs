@@ -5,7 +5,7 @@ use crate::models::{Exported, F32, ORIGIN, chance, compiled, floats, ints, model
 use lockstep_ascend_container::{Operator, Step};
 use lockstep_atc_simulator::Fused;
 use lockstep_graph::{DType, GeluForm, Graph, GraphBuilder, HostTensor, TensorType};
-use lockstep_onnx::messages::{ModelProto, NodeProto};
+use lockstep_onnx::messages::{ModelProto, NodeProto, TensorProto};
 use std::fs;
 
 fn counts(layer_norms: usize, erf_gelus: usize, tanh_gelus: usize) -> Fused {
@@ -93,7 +93,10 @@ fn fused(model: &ModelProto) -> Fused {
     let x = [chance(&[2, 3], 5)];
     let expected = run(open.model(), open.constants(), &x);
     let found = run(whole.model(), whole.constants(), &x);
+    // The others are what is given besides.
+    assert!(found.len() <= expected.len());
     for (found, expected) in found.iter().zip(&expected) {
+        assert_eq!(found.shape(), expected.shape());
         for (a, b) in found.to_f64().iter().zip(expected.to_f64()) {
             // Some of what is changed has the root of a negative number.
             assert!((a - b).abs() < 1e-5 || (a.is_nan() && b.is_nan()), "{a} and {b}");
@@ -147,6 +150,20 @@ fn a_chain_that_computes_something_else_is_not_a_layer_norm() {
     }
 }
 
+#[test]
+fn a_layer_norm_with_an_epsilon_that_is_no_number_is_not_fused() {
+    for epsilon in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
+        let mut model = norm(|_| {}, &["y"]);
+        let constants = &mut model.graph.as_mut().unwrap().initializer;
+        let known = constants.iter_mut().find(|tensor| tensor.name == "epsilon").unwrap();
+        *known = TensorProto::of("epsilon", &floats(&[1], &[epsilon]));
+        assert_eq!(fused(&model), counts(0, 0, 0), "{epsilon}");
+        let compiled = Exported::bytes(&model.bytes()).compiled(&[ORIGIN]).unwrap();
+        let bytes = compiled.bytes().unwrap();
+        assert_eq!(&lockstep_ascend_container::read(&bytes).unwrap().0, compiled.model());
+    }
+}
+
 /// GELU as others write it: the half first, a product with the root's inverse.
 fn gelu(change: impl FnOnce(&mut Vec<NodeProto>)) -> ModelProto {
     let mut nodes = vec![
@@ -193,6 +210,12 @@ fn the_file_of_modes_chooses_how_a_layer_norm_computes() {
     assert_eq!(by_name.unwrap().report().fused().precise_layer_norms, 0);
     let other = compile("[ByNodeName]\nnorm_7=high_precision\n").unwrap();
     assert!(other.warnings()[0].contains("no node `norm_7`"));
+    assert!(precise.warnings().is_empty());
+    // A node inside the chain, and one that is in none.
+    let inner = compile("[ByNodeName]\nnorm.mean=high_precision\nnorm=high_precision\n").unwrap();
+    let said = "--op_precision_mode: the mode of node `norm.mean` decides nothing here";
+    assert!(inner.warnings().len() == 1 && inner.warnings()[0].starts_with(said), "{:?}", inner.warnings());
+    assert_eq!(inner.report().fused().precise_layer_norms, 1);
     assert!(compile("[ByNodeName]\ny=high_performance\n").unwrap_err().to_string().contains("fast form"));
     assert!(compile("[ByOpType]\nGelu=high_performance\n").unwrap_err().to_string().contains("modes.ini"));
 }

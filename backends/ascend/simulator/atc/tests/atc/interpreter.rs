@@ -47,6 +47,7 @@ pub(crate) fn run(model: &Model, constants: &[u8], inputs: &[HostTensor]) -> Vec
         memory.outputs.push(vec![0xFF; elements as usize * port.dtype.size() as usize]);
     }
     for step in &gear.steps {
+        check_dtypes(step, gear);
         let inputs: Vec<Array> = step.inputs.iter().map(|input| memory.read(input)).collect();
         let is_half = |operand: &Operand| gear.values[operand.value].dtype == DType::F16;
         let result = computed(step, &inputs, step.inputs.first().is_some_and(is_half));
@@ -55,6 +56,35 @@ pub(crate) fn run(model: &Model, constants: &[u8], inputs: &[HostTensor]) -> Vec
     }
     let given = model.outputs.iter().zip(&gear.outputs).zip(&memory.outputs);
     given.map(|((port, dims), bytes)| tensor(port.dtype, dims, bytes)).collect()
+}
+
+/// Holds a step's dtypes to what the container says of its operator: inputs have one, which the output shares, but where something
+/// else is said.
+fn check_dtypes(step: &Step, gear: &Gear) {
+    let dtype = |operand: &Operand| gear.values[operand.value].dtype;
+    let (inputs, output) = (step.inputs.iter().map(dtype).collect::<Vec<_>>(), dtype(&step.output));
+    let is_float = |dtype: DType| matches!(dtype, DType::F32 | DType::F16);
+    let all = |wanted: DType| inputs.iter().all(|&input| input == wanted);
+    let are_fit = match step.operator {
+        Operator::Cast => inputs.len() == 1,
+        Operator::Compare(_) => output == DType::Bool && all(inputs[0]),
+        Operator::Select => inputs == [DType::Bool, output, output],
+        Operator::MatMul => {
+            is_float(inputs[0]) && all(inputs[0]) && (output == inputs[0] || output == DType::F32)
+        }
+        Operator::Gather => inputs[0] == output && matches!(inputs[1], DType::I64 | DType::I32),
+        Operator::Unary(Unary::Not) | Operator::Binary(Binary::And | Binary::Or) => {
+            output == DType::Bool && all(output)
+        }
+        Operator::Softmax | Operator::LayerNorm { .. } | Operator::Gelu { .. } => {
+            is_float(output) && all(output)
+        }
+        Operator::Unary(_) | Operator::Binary(_) | Operator::Reduce(_) => {
+            output != DType::Bool && all(output)
+        }
+        Operator::Copy => all(output),
+    };
+    assert!(are_fit, "{step:?} reads {inputs:?} and writes {output:?}");
 }
 
 fn tensor(dtype: DType, dims: &[i64], bytes: &[u8]) -> HostTensor {

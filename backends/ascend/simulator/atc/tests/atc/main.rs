@@ -3,6 +3,7 @@
 mod bert;
 mod command;
 mod damaged;
+mod distance;
 mod fusions;
 mod heads;
 mod interpreter;

@@ -251,6 +251,28 @@ fn an_output_that_is_an_input_a_constant_or_another_output_is_a_copy() {
 }
 
 #[test]
+fn an_output_with_more_axes_in_one_gear_than_in_another_is_refused_by_both() {
+    let nodes = vec![node("y", "Squeeze", &["x"], vec![])];
+    let model = model(13, vec![port("x", F32, &[-1, 3])], &[], nodes, &["y"]);
+    let flags = [ORIGIN, "--input_shape=x:-1,3", "--dynamic_batch_size=4,1,2"];
+    let said = Exported::bytes(&model.bytes()).compiled(&flags).unwrap_err().to_string();
+    assert!(said.starts_with("tensor `y`: has 1 axes in the gear 1 and 2 in the gear 2"), "{said}");
+}
+
+#[test]
+fn an_exponent_is_converted_for_a_float_base_alone() {
+    let of = |base: &str, exponent: &str| {
+        let nodes = vec![node("y", "Pow", &[base, exponent], vec![])];
+        let constants = [("half", floats(&[1], &[0.5])), ("two", numbers(&[1], &[2]))];
+        model(13, vec![port("x", F32, &[2]), port("n", I64, &[2])], &constants, nodes, &["y"])
+    };
+    let fed = [floats(&[2], &[3., -4.]), numbers(&[2], &[9, 16])];
+    assert_eq!(ran(&of("x", "two"), &[], &fed).0[0].to_f64(), [9., 16.]);
+    let said = refused(&of("n", "half"));
+    assert!(said.contains("its base is I64 and its exponent F32"), "{said}");
+}
+
+#[test]
 fn what_does_not_fit_is_refused_by_its_node() {
     let one = |name: &str, op_type: &str, inputs: &[&str], attributes| {
         refused(&of_x(

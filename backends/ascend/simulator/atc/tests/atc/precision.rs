@@ -1,9 +1,11 @@
 //! Precision modes, on models in which each cast can be counted.
 
+use crate::distance::farthest;
 use crate::interpreter::run;
 use crate::models::{Exported, F32, chance, model, node, port};
 use lockstep_ascend_container::{DType, Operator, Place};
 use lockstep_atc_simulator::Compiled;
+use lockstep_graph::{self as graph, HostTensor};
 use lockstep_onnx::messages::ModelProto;
 
 /// Two products after another, a sum that is no product, and a view between.
@@ -34,6 +36,9 @@ fn steps(compiled: &Compiled) -> Vec<(Operator, Vec<DType>, DType)> {
 }
 
 const ADD: Operator = Operator::Binary(lockstep_ascend_container::Binary::Add);
+const MUL: Operator = Operator::Binary(lockstep_ascend_container::Binary::Mul);
+/// ONNX's number of f16.
+const F16_OF_ONNX: i32 = 10;
 use DType::{F16, F32 as WIDE};
 
 #[test]
@@ -78,18 +83,73 @@ fn cube_products_take_f16_and_give_f32() {
     assert_eq!(compiled.model().constants[0].bytes, 18);
 }
 
+/// A model of f16 whose product is beyond f16, and comes back into it.
+#[test]
+fn cube_products_of_a_model_of_f16_give_f32_too() {
+    let half = |shape: &[usize], x: f64| {
+        HostTensor::from_f64(graph::DType::F16, shape, &vec![x; shape.iter().product()]).unwrap()
+    };
+    let nodes = vec![
+        node("product", "MatMul", &["x", "w"], vec![]),
+        node("scaled", "Mul", &["product", "small"], vec![]),
+        node("y", "Add", &["scaled", "x"], vec![]),
+    ];
+    let constants = [("w", half(&[2, 2], 256.0)), ("small", half(&[1], 2.0f64.powi(-10)))];
+    let model = model(13, vec![port("x", F16_OF_ONNX, &[2, 2])], &constants, nodes, &["y"]);
+    let exported = Exported::bytes(&model.bytes());
+    let of = |precision: &str| exported.compiled(&[&format!("--precision_mode_v2={precision}")]).unwrap();
+    let compiled = of("cube_fp16in_fp32out");
+    let expected = [
+        (Operator::MatMul, vec![F16, F16], WIDE),
+        (MUL, vec![WIDE, WIDE], WIDE),
+        (Operator::Cast, vec![F16], WIDE),
+        (ADD, vec![WIDE, WIDE], WIDE),
+        (Operator::Cast, vec![WIDE], F16),
+    ];
+    assert_eq!(steps(&compiled), expected);
+    let model = compiled.model();
+    assert_eq!((model.inputs[0].dtype, model.outputs[0].dtype), (F16, F16));
+    let given = |compiled: &Compiled| {
+        let x = [half(&[2, 2], 256.0)];
+        run(compiled.model(), compiled.constants(), &x).remove(0).to_f64()
+    };
+    // 2 * 256 * 256 / 1024 + 256.
+    assert_eq!(given(&compiled), [384.0; 4]);
+    assert_eq!(given(&of("origin")), [f64::INFINITY; 4]);
+}
+
+#[test]
+fn a_weight_that_a_product_read_first_is_copied_from_f32_for_readers_of_f32() {
+    // Too large to be folded.
+    let w = chance(&[129, 128], 4);
+    let nodes = vec![
+        node("product", "MatMul", &["x", "w"], vec![]),
+        node("turned", "Transpose", &["w"], vec![]),
+        node("merged", "Reshape", &["turned", "shape"], vec![]),
+        node("y", "Neg", &["merged"], vec![]),
+    ];
+    let shape = crate::models::numbers(&[1], &[-1]);
+    let constants = [("w", w.clone()), ("shape", shape)];
+    let model = model(13, vec![port("x", F32, &[1, 129])], &constants, nodes, &["product", "y"]);
+    let compiled = Exported::bytes(&model.bytes()).compiled(&["--precision_mode_v2=mixed_float16"]).unwrap();
+    assert!(steps(&compiled).contains(&(Operator::Copy, vec![WIDE], WIDE)));
+    let given = run(compiled.model(), compiled.constants(), &[chance(&[1, 129], 5)]);
+    let (w, y) = (w.to_f64(), given[1].to_f64());
+    let expected: Vec<f64> = (0..129 * 128).map(|at| -w[at % 129 * 128 + at / 129]).collect();
+    assert_eq!(y, expected);
+}
+
 #[test]
 fn a_mode_is_in_the_file_and_its_values_are_near() {
     let x = [chance(&[3, 3], 2)];
     let of = |precision: &str| {
         let compiled = compiled(precision);
         assert_eq!(compiled.model().precision_mode, precision);
-        run(compiled.model(), compiled.constants(), &x).remove(0).to_f64()
+        run(compiled.model(), compiled.constants(), &x).remove(0)
     };
     let truth = of("origin");
     for precision in ["mixed_float16", "fp16", "cube_fp16in_fp32out"] {
-        let found = of(precision);
-        let farthest = found.iter().zip(&truth).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        let farthest = farthest(&of(precision), &truth);
         assert!(farthest > 0.0 && farthest < 4e-3, "{precision}: {farthest}");
     }
 }
