@@ -42,7 +42,7 @@ fn whole_life() -> Result<(), Error> {
 }
 
 /// An error with its causes, as the command prints it.
-fn said(error: &Error) -> String {
+pub(crate) fn said(error: &Error) -> String {
     let mut said = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {

@@ -1,5 +1,6 @@
 //! Compiled models as devices, on models that the simulator's container is written with here.
 
+use crate::faults::said;
 use crate::{child, counts};
 use lockstep_ascend::AscendBackend;
 use lockstep_ascend_container::{
@@ -9,7 +10,6 @@ use lockstep_ascend_container::{
 use lockstep_runtime::graph::{BinaryOp, DType, Graph, GraphBuilder, Op, TensorType};
 use lockstep_runtime::tensor::{Dim, HostTensor};
 use lockstep_runtime::{Backend, Error, RunOptions, Session};
-use std::error::Error as _;
 use std::path::{Path, PathBuf};
 
 const FAIL: &str = "LOCKSTEP_ASCEND_SIM_FAIL";
@@ -146,16 +146,6 @@ fn expected(values: &[i64]) -> (Vec<f64>, Vec<f64>) {
         sums.extend(row);
     }
     (sums, out)
-}
-
-fn said(error: &Error) -> String {
-    let mut said = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        said += &format!(": {next}");
-        cause = next.source();
-    }
-    said
 }
 
 #[test]
