@@ -100,6 +100,11 @@ impl Arithmetic {
         self.factors * (2.0 + self.factors)
     }
 
+    /// The same of magnitudes that may be infinite, of which nothing is still nothing.
+    fn rounded_factors(&self, magnitudes: f64) -> f64 {
+        if self.factors == 0.0 { 0.0 } else { self.of_factors() * magnitudes }
+    }
+
     /// The same with sums held to what independent roundings give for `elements` results, but for one chance in a million:
     /// `sqrt(2 ln(2 N / 1e-6)) sqrt(n) u` (Higham and Mary, A New Approach to Probabilistic Rounding Error Analysis, 2019).
     pub fn probable(self, elements: usize) -> Self {
@@ -148,7 +153,7 @@ impl Arithmetic {
     /// A sum of `k` products whose magnitudes sum to `magnitudes`, each product rounded or not. Sums of subnormal numbers are
     /// exact, but a product that is subnormal is off by half the smallest one, whatever its size (Higham, section 2.1).
     pub fn products(&self, k: usize, magnitudes: f64) -> f64 {
-        let of_factors = self.of_factors() * magnitudes;
+        let of_factors = self.rounded_factors(magnitudes);
         self.sum(k + 1, magnitudes + of_factors)
             + of_factors
             + k as f64 * smallest_subnormal(self.accumulate) / 2.0
@@ -262,6 +267,8 @@ mod tests {
         let bound = reduced.products(1, x * x);
         assert!(lost <= bound && bound < 1.01 * lost, "{lost} {bound}");
         assert!(F32.products(1, x * x) < lost / 1000.0);
+        // Nothing is rounded, however large: infinite, not NaN.
+        assert_eq!(F32.products(1, f64::INFINITY), f64::INFINITY);
     }
 
     const F32: Arithmetic =

@@ -24,7 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("lockstep-ascend-simulator", &["lockstep-ascend-abi", "lockstep-ascend-container", "lockstep-kernels"]),
     ("lockstep-ascend-container", &[]),
     // It stands in for the vendor's compiler, which knows ONNX.
-    ("lockstep-atc-simulator", &["lockstep-ascend-container", "lockstep-onnx"]),
+    ("lockstep-atc-simulator", &["lockstep-ascend-container", "lockstep-graph", "lockstep-onnx"]),
     ("lockstep-candle", &["lockstep-hal", "lockstep-kernels"]),
     ("lockstep-template", &["lockstep-hal", "lockstep-kernels"]),
     ("lockstep-bert", &["lockstep-graph", "lockstep-runtime"]),
