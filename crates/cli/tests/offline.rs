@@ -142,6 +142,9 @@ fn what_looks_into_a_model_does_not_take_a_compiled_one() {
     let devices = format!("cpu,{device}");
     run(&["compare", &route.model, "--devices", &devices]).fails_with(3, &["one by one", "golden record"]);
     run(&["conform", "--device", &device]).fails_with(2, &["no other op"]);
+    let ran = run(&["inspect", &route.model, "--device", &device]);
+    assert!(ran.stdout.contains("compiled whole") && ran.stdout.contains("[4, 32]"), "{ran:?}");
+    assert!(!ran.stdout.contains("native"), "{ran:?}");
     run(&["run", &route.model, "--device", "cpu@model.om", "--text", "x"])
         .fails_with(1, &["cpu runs no compiled models"]);
     let missing = format!("ascend-sim:0@{}", route.path("nowhere.om"));

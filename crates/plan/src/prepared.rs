@@ -55,7 +55,7 @@ pub struct BoundProgram {
 }
 
 impl Prepared {
-    /// Fuses, packs, legalizes and folds a graph for a device.
+    /// Fuses, packs, legalizes and folds a graph for a device; for one that runs a compiled model the graph stays as it is.
     ///
     /// # Errors
     /// [`lockstep_hal::Error::Unsupported`] lists every node that the device refuses; [`crate::Error::CannotPack`] if packing

@@ -308,3 +308,21 @@ impl Random {
 fn write_json(path: &Path, value: &Value) -> io::Result<()> {
     std::fs::write(path, serde_json::to_vec_pretty(value)?)
 }
+
+/// Rows of so many token ids each, padded to the longest, as the three inputs of a BERT with a vocabulary of 1,001 or more: i64
+/// `[rows, longest]`. Ids of a row follow from its number and the position alone.
+pub fn padded_inputs(lengths: &[usize]) -> [(&'static str, HostTensor); 3] {
+    let longest = lengths.iter().copied().max().unwrap_or(0);
+    let fill = |value: &dyn Fn(usize, usize) -> i64| {
+        let rows = (0..lengths.len()).flat_map(|row| (0..longest).map(move |at| (row, at)));
+        let values: Vec<i64> = rows.map(|(row, at)| value(row, at)).collect();
+        HostTensor::from_slice(&[lengths.len(), longest], &values).expect("a value for each element")
+    };
+    let id =
+        |row: usize, at: usize| if at < lengths[row] { 101 + (row * 31 + at * 97) as i64 % 900 } else { 0 };
+    [
+        ("input_ids", fill(&id)),
+        ("token_type_ids", fill(&|_, _| 0)),
+        ("attention_mask", fill(&|row, at| i64::from(at < lengths[row]))),
+    ]
+}

@@ -1,6 +1,7 @@
 //! The whole BERT-Small graph through aclnn's operators, on the simulator.
 
 use lockstep_ascend::AscendBackend;
+use lockstep_bert::fixtures::padded_inputs;
 use lockstep_bert::{BertModel, LoadOptions};
 use lockstep_conformance::replay::{Modes, Replay};
 use lockstep_reference::ReferenceBackend;
@@ -21,24 +22,6 @@ fn session(device: Arc<dyn Device>, task: &str, dtype: DType) -> (BertModel, Ses
     (model, session)
 }
 
-/// Rows of token ids, padded to the longest, as the model's three inputs.
-fn inputs(lengths: &[usize]) -> [(&'static str, HostTensor); 3] {
-    let longest = lengths.iter().copied().max().unwrap();
-    let shape = [lengths.len(), longest];
-    let fill = |value: &dyn Fn(usize, usize) -> i64| {
-        let rows = (0..lengths.len()).flat_map(|row| (0..longest).map(move |at| (row, at)));
-        HostTensor::from_slice(&shape, &rows.map(|(row, at)| value(row, at)).collect::<Vec<_>>()).unwrap()
-    };
-    [
-        (
-            "input_ids",
-            fill(&|row, at| if at < lengths[row] { 101 + (row * 31 + at * 97) as i64 % 900 } else { 0 }),
-        ),
-        ("token_type_ids", fill(&|_, _| 0)),
-        ("attention_mask", fill(&|row, at| i64::from(at < lengths[row]))),
-    ]
-}
-
 fn given<'a>(inputs: &'a [(&'static str, HostTensor); 3]) -> Vec<(&'a str, &'a HostTensor)> {
     inputs.iter().map(|(name, tensor)| (*name, tensor)).collect()
 }
@@ -54,7 +37,7 @@ fn every_op_holds_in_every_dtype_and_task() {
         for dtype in [DType::F32, DType::F16, DType::Bf16] {
             let (_, session) = session(simulated(), task, dtype);
             let replay = Replay::new(ReferenceBackend::new().open(0).unwrap(), session).unwrap();
-            let inputs = inputs(&[5, 9]);
+            let inputs = padded_inputs(&[5, 9]);
             let modes = Modes { isolated: true, cumulative: true };
             let found = replay.run(&given(&inputs), modes, &|_, _| {}).unwrap();
             let guilty: Vec<String> = found
@@ -71,7 +54,7 @@ fn every_op_holds_in_every_dtype_and_task() {
 #[test]
 fn a_run_is_one_submission_from_the_second_on_and_nothing_is_waited_for() {
     let (_, session) = session(simulated(), "document-classifier", DType::F16);
-    let batch = inputs(&[7, 12, 3]);
+    let batch = padded_inputs(&[7, 12, 3]);
     let first = logits(&session, &batch);
     let works: Vec<_> = (0..3)
         .map(|_| {
@@ -89,7 +72,7 @@ fn a_run_is_one_submission_from_the_second_on_and_nothing_is_waited_for() {
 #[test]
 fn taps_change_no_bit() {
     let (model, session) = session(simulated(), "document-classifier", DType::F16);
-    let batch = inputs(&[7, 12, 3]);
+    let batch = padded_inputs(&[7, 12, 3]);
     let all = logits(&session, &batch);
     let checkpoints: Vec<&str> = model.graph().checkpoints().iter().map(|(name, _)| name.as_str()).collect();
     let tapped = session.run_with(&given(&batch), &RunOptions::new().taps(&checkpoints)).unwrap();
@@ -106,7 +89,7 @@ fn two_devices_two_sessions_and_many_threads_do_not_disturb_each_other() {
             [DType::F32, DType::F16].map(|dtype| session(device.clone(), "document-classifier", dtype).1)
         })
         .collect();
-    let batches = [inputs(&[3]), inputs(&[5, 2])];
+    let batches = [padded_inputs(&[3]), padded_inputs(&[5, 2])];
     std::thread::scope(|scope| {
         for session in &sessions {
             for batch in &batches {

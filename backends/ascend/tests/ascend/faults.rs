@@ -52,22 +52,25 @@ pub(crate) fn said(error: &Error) -> String {
     said
 }
 
+/// Says how a life ended in which that call was refused, with nothing left behind; an error names the call.
+pub(crate) fn tell(symbol: &str, ended: Result<(), Error>) {
+    counts::assert_nothing_is_left();
+    match ended {
+        Ok(()) => eprintln!("survived"),
+        Err(error) => {
+            let error = said(&error);
+            eprintln!("said: {error}");
+            // Of memory that is not there it is said how much, not by whom.
+            assert!(error.contains(symbol) || error.contains("out of memory"), "{symbol} is not named");
+        }
+    }
+}
+
 /// Each call that a whole life makes, refused the first and the second time it is made.
 #[test]
 fn every_call_that_fails_is_an_error_and_leaves_nothing_behind() {
     if let Some(symbol) = child::case() {
-        let ended = whole_life();
-        counts::assert_nothing_is_left();
-        match ended {
-            Ok(()) => eprintln!("survived"),
-            Err(error) => {
-                let error = said(&error);
-                eprintln!("said: {error}");
-                // Of memory that is not there it is said how much, not by whom.
-                assert!(error.contains(&symbol) || error.contains("out of memory"), "{symbol} is not named");
-            }
-        }
-        return;
+        return tell(&symbol, whole_life());
     }
     // What gives things back may fail without anyone to tell, and what is only tried has another way.
     let quiet = ["aclGetRecentErrMsg", "aclrtGetLastError", "aclrtGetVersion", "aclrtGetSocName"];

@@ -1,5 +1,6 @@
 //! The whole BERT-Small graph through the CUDA plan and kernels, on the emulator.
 
+use lockstep_bert::fixtures::padded_inputs;
 use lockstep_bert::{BertModel, LoadOptions};
 use lockstep_conformance::replay::{Modes, Replay};
 use lockstep_cuda_emulated::{EmulatedCuda, LaneOrder};
@@ -21,24 +22,6 @@ fn session(device: Arc<dyn Device>, dtype: DType) -> (BertModel, Session) {
     (model, session.unwrap())
 }
 
-/// Rows of token ids, padded to the longest, as the model's three inputs.
-fn inputs(lengths: &[usize]) -> [(&'static str, HostTensor); 3] {
-    let longest = lengths.iter().copied().max().unwrap();
-    let shape = [lengths.len(), longest];
-    let fill = |value: &dyn Fn(usize, usize) -> i64| {
-        let rows = (0..lengths.len()).flat_map(|row| (0..longest).map(move |at| (row, at)));
-        HostTensor::from_slice(&shape, &rows.map(|(row, at)| value(row, at)).collect::<Vec<_>>()).unwrap()
-    };
-    [
-        (
-            "input_ids",
-            fill(&|row, at| if at < lengths[row] { 101 + (row * 31 + at * 97) as i64 % 900 } else { 0 }),
-        ),
-        ("token_type_ids", fill(&|_, _| 0)),
-        ("attention_mask", fill(&|row, at| i64::from(at < lengths[row]))),
-    ]
-}
-
 fn given<'a>(inputs: &'a [(&'static str, HostTensor); 3]) -> Vec<(&'a str, &'a HostTensor)> {
     inputs.iter().map(|(name, tensor)| (*name, tensor)).collect()
 }
@@ -48,7 +31,7 @@ fn every_op_holds_in_every_dtype() {
     for dtype in [DType::F32, DType::F16, DType::Bf16] {
         let (_, session) = session(emulated(), dtype);
         let replay = Replay::new(ReferenceBackend::new().open(0).unwrap(), session).unwrap();
-        let inputs = inputs(&[5, 9]);
+        let inputs = padded_inputs(&[5, 9]);
         let found =
             replay.run(&given(&inputs), Modes { isolated: true, cumulative: true }, &|_, _| {}).unwrap();
         let guilty: Vec<String> = found
@@ -69,11 +52,11 @@ fn logits(session: &Session, inputs: &[(&'static str, HostTensor); 3]) -> Vec<u8
 #[test]
 fn a_sequence_alone_and_among_others_has_the_same_bits_and_taps_change_none() {
     let (model, session) = session(emulated(), DType::F16);
-    let batch = inputs(&[7, 12, 3]);
+    let batch = padded_inputs(&[7, 12, 3]);
     let all = logits(&session, &batch);
     let width = all.len() / 3;
     // The first row alone: the same ids, since they depend on the row and the position.
-    assert_eq!(logits(&session, &inputs(&[7])), all[..width]);
+    assert_eq!(logits(&session, &padded_inputs(&[7])), all[..width]);
     let checkpoints: Vec<&str> = model.graph().checkpoints().iter().map(|(name, _)| name.as_str()).collect();
     let tapped = session.run_with(&given(&batch), &RunOptions::new().taps(&checkpoints)).unwrap();
     assert_eq!(tapped.output("logits").unwrap().bytes(), all);
@@ -82,7 +65,7 @@ fn a_sequence_alone_and_among_others_has_the_same_bits_and_taps_change_none() {
 
 #[test]
 fn the_order_in_which_threads_take_turns_changes_no_bit() {
-    let batch = inputs(&[6, 4]);
+    let batch = padded_inputs(&[6, 4]);
     let bits = [LaneOrder::Ascending, LaneOrder::Descending].map(|order| {
         let device = EmulatedCuda::new().lane_order(order).open(0).unwrap();
         logits(&session(device, DType::F32).1, &batch)
@@ -94,7 +77,7 @@ fn the_order_in_which_threads_take_turns_changes_no_bit() {
 fn two_sessions_and_many_threads_share_a_device() {
     let device = emulated();
     let sessions = [DType::F32, DType::F16].map(|dtype| session(device.clone(), dtype).1);
-    let batches = [inputs(&[3]), inputs(&[5, 2])];
+    let batches = [padded_inputs(&[3]), padded_inputs(&[5, 2])];
     std::thread::scope(|scope| {
         for session in &sessions {
             for batch in &batches {

@@ -45,7 +45,7 @@ Examples:
 
 The folder holds model.onnx, in ONNX's own operators (opset 13) with batch and seq as symbols, and manifest.json with names, \
 extents and digests; for ascend also atc.sh, which compiles the model with ATC once as it is (origin) and once in mixed \
-precision (mixed_float16), and op_precision.ini, which it reads. The exported model does not check its inputs: a mask row \
+precision (mixed_float16), and op_precision.ini, which it reads; `ATC=target/release/atc-sim bash atc.sh` compiles for the simulator instead. The exported model does not check its inputs: a mask row \
 without a token gives values instead of an error.")]
 pub(crate) struct ExportArguments {
     /// A Hugging Face or sentence-transformers folder

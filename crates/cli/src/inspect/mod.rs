@@ -27,7 +27,7 @@ Examples:
   lockstep inspect MODEL --dot model.dot && dot -Tsvg model.dot > model.svg
 
 A node is native where the device has a kernel for it, rewritten where the device declares another form of it, and \
-refused otherwise; a model with refused nodes does not run there. Operations and bytes are counted from the graph as it \
+refused otherwise; a model with refused nodes does not run there. A compiled model (DEVICE@FILE) runs none of them by itself. Operations and bytes are counted from the graph as it \
 was built, before fusion: a multiply and an add are two operations.")]
 pub(crate) struct InspectArguments {
     /// A Hugging Face or sentence-transformers folder
@@ -53,7 +53,11 @@ pub(crate) fn inspect(arguments: &InspectArguments, output: &mut Output) -> Outc
         Some(shape) => check_length(shape, &model)?,
         None => Shape { batch: 1, seq: 128 }.within(model.config().max_position_embeddings),
     };
-    let survey = Prepared::survey(model.graph(), device.as_ref()).map_err(|error| Failure::of(&error))?;
+    // A compiled model runs none of the nodes by itself.
+    let survey = match device.compiled_model() {
+        Some(_) => Vec::new(),
+        None => Prepared::survey(model.graph(), device.as_ref()).map_err(|error| Failure::of(&error))?,
+    };
     let options = PlanOptions::default();
     let plan = Prepared::new(model.graph(), Arc::clone(&device), options);
     if let Some(path) = &arguments.dot {
@@ -64,7 +68,7 @@ pub(crate) fn inspect(arguments: &InspectArguments, output: &mut Output) -> Outc
             say("note", "the device does not run this model; the picture is of the graph as it was built");
         }
     }
-    let report = Report::new(&arguments.model, &model, device.info(), dtype, shape, &survey, plan)?;
+    let report = Report::new(&arguments.model, &model, device.as_ref(), dtype, shape, &survey, plan)?;
     if output.is_json() { output.json_line(&report) } else { print::print(&report, output) }
 }
 

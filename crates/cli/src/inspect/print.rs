@@ -42,12 +42,19 @@ pub(super) fn print(report: &Report, output: &mut Output) -> Outcome {
     ops.add_row(["all".to_owned(), built, fused, planned, String::new()]);
     output.line(format_args!("{}\n", ops.trim_fmt()))?;
 
-    output.line(format_args!(
-        "after fusion: {} nodes native, {} by a rewrite, {} refused",
-        report.native,
-        report.rewritten,
-        report.refused.len()
-    ))?;
+    match &report.compiled {
+        Some(compiled) => output.line(format_args!(
+            "{} was compiled whole, and no node runs by itself; it runs {}",
+            compiled.file,
+            compiled.gears_in_words()
+        ))?,
+        None => output.line(format_args!(
+            "after fusion: {} nodes native, {} by a rewrite, {} refused",
+            report.native,
+            report.rewritten,
+            report.refused.len()
+        ))?,
+    }
     for refusal in report.refused.iter().take(SHOWN_REFUSALS) {
         let inputs = refusal.inputs.join(", ");
         output.line(format_args!("  {} ({} of {inputs}): {}", refusal.node, refusal.op, refusal.reason))?;

@@ -4,10 +4,10 @@ use crate::arguments::Shape;
 use crate::failure::{Failure, Outcome};
 use lockstep_bert::{BertModel, Head};
 use lockstep_runtime::graph::{Cost, Graph, Symbol, ValueId};
-use lockstep_runtime::hal::{Provenance, Support};
+use lockstep_runtime::hal::{CompiledModel, Provenance, Support};
 use lockstep_runtime::plan::{self, NodePlan, Prepared};
 use lockstep_runtime::tensor::DType;
-use lockstep_runtime::{DeviceInfo, PackingOutcome};
+use lockstep_runtime::{Device, PackingOutcome};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,6 +19,9 @@ pub(super) struct Report {
     pub(super) head: &'static str,
     pub(super) device: String,
     pub(super) dtype: DType,
+    /// The model that the device runs whole, in place of nodes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) compiled: Option<CompiledModel>,
     pub(super) inputs: Vec<NamedType>,
     pub(super) outputs: Vec<NamedType>,
     pub(super) checkpoints: Vec<String>,
@@ -107,7 +110,7 @@ impl Report {
     pub(super) fn new(
         folder: &Path,
         model: &BertModel,
-        device: &DeviceInfo,
+        device: &dyn Device,
         dtype: DType,
         shape: Shape,
         survey: &[NodePlan],
@@ -117,7 +120,10 @@ impl Report {
         let named =
             |name: &str, id: ValueId| NamedType { name: name.to_owned(), ty: graph.value(id).ty.to_string() };
         let refused: Vec<Refusal> = survey.iter().filter_map(refusal).collect();
-        let planned = plan.as_ref().map(Prepared::nodes).unwrap_or_default();
+        let planned = match &plan {
+            Ok(plan) if device.compiled_model().is_none() => plan.nodes(),
+            _ => Vec::new(),
+        };
         let packing = match plan.as_ref().map(Prepared::packing) {
             Ok(PackingOutcome::Packed) => ReportedPacking { packed: true, reason: None },
             Ok(PackingOutcome::Padded(why)) => ReportedPacking { packed: false, reason: Some(why.clone()) },
@@ -134,8 +140,9 @@ impl Report {
         Ok(Self {
             model: folder.display().to_string(),
             head: head(model.head()),
-            device: device.id.clone(),
+            device: device.info().id.clone(),
             dtype,
+            compiled: device.compiled_model().cloned(),
             inputs: graph.inputs().iter().map(|&id| named(&graph.value(id).name, id)).collect(),
             outputs: graph.outputs().iter().map(|(name, id)| named(name, *id)).collect(),
             checkpoints: graph.checkpoints().iter().map(|(name, _)| name.clone()).collect(),

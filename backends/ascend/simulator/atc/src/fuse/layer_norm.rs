@@ -4,14 +4,14 @@
 use super::Fusion;
 use super::chain::{Chain, operands};
 use crate::modes::Modes;
-use lockstep_ascend_container::{Binary, Operand, Operator, Step};
+use lockstep_ascend_container::{Binary, Operand, Operator, Step, Unary};
 
 /// What an Add ends, if that is a LayerNorm.
 pub(super) fn matched(chain: &Chain<'_>, end: &Step, modes: &Modes) -> Option<Fusion> {
     let (scaled, beta) = Chain::either(operands(end, Binary::Add)?, |x| chain.binary(x, Binary::Mul, 1))?;
     let (quotient, gamma) = Chain::either(scaled, |x| chain.binary(x, Binary::Div, 1))?;
     let [centred, deviation] = quotient;
-    let shifted = chain.unary(deviation, lockstep_ascend_container::Unary::Sqrt)?;
+    let shifted = chain.unary(deviation, Unary::Sqrt)?;
     let (variance, epsilon) =
         Chain::either(chain.binary(shifted, Binary::Add, 1)?, |operand| chain.mean(operand))?;
     // With another the chain is no LayerNorm of any device.
